@@ -1,0 +1,1 @@
+"""The wire: messages, framing, legal order. Sans-IO; see `_messages.py` for the specification."""

@@ -1,0 +1,232 @@
+"""The wire between a supervisor and one worker, in one place.
+
+**Frame.** A 4-byte big-endian unsigned length N, then N bytes: one msgpack value, one message.
+N is between 1 and the cap of its direction (`Caps`); a header outside that range ends the
+connection before a byte of the body is stored.
+
+**Message.** A msgpack array whose first element is the tag (a string, see `tag=` below) and whose
+other elements are the fields in the order written here. Trailing fields with a default may be left
+out; unknown tags, surplus fields, wrong types and tags of the other direction do not decode.
+
+**Values.** Fields typed `Raw` hold one `ScriptValue` (see `_values.py`) as msgpack. What a worker
+sends is walked before it is decoded: nesting, element count and duplicate keys are bounded there.
+
+**Order.** The worker speaks first and says `Ready` when it is locked. The host answers with one
+`Start`. Then the worker may `Call`, `Log`, and so on, until one `Result` or `Failure`, which is the
+last message. `_state.py` has the whole table.
+
+**Calls.** The worker numbers its calls 1, 2, 3, ... without gaps. Each is answered exactly once: by
+`Reply` or `Fault`. A call with `credit > 0` asks for a stream: the host sends `Chunk`s, each
+carrying one value and costing one credit, then `Reply` (the end, with the closing value) or
+`Fault`. `Credit` adds to what is left; `Close` says that the worker wants no more: the host
+answers it with the `Reply` or `Fault` that was due anyway, and chunks already under way are legal.
+
+**Callbacks.** The host numbers its invocations 1, 2, 3, ...; each is answered once by `Return` or
+`Raise`. An `Invoke` is legal only while at least one call is open.
+
+**Version.** `Ready.version` must equal `PROTOCOL_VERSION`; there is no negotiation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+PROTOCOL_VERSION = 1
+"""Raised by one with every change of a message; both ends ship in one wheel."""
+
+ErrorKind = Literal[
+    "Provider",
+    "Configuration",
+    "Validation",
+    "Network",
+    "Serialization",
+    "Timeout",
+    "RateLimit",
+    "Conversion",
+    "Policy",
+    "Limit",
+    "Internal",
+    "Script",
+]
+"""The seven kinds of the model libraries, then ours: a value that cannot cross, a thing not
+granted, a budget used up, a bug on the host's side, and an error that the script itself raised."""
+
+LogLevel = Literal["debug", "info", "log", "warn", "error"]
+
+MethodKind = Literal["call", "stream"]
+
+FailureCause = Literal["error", "syntax", "conversion", "memory", "unhandled", "unsupported"]
+"""Why a script ended badly: it raised, did not parse, returned what cannot cross, ran out of
+memory, left a promise rejected, or asked the engine for what it does not do."""
+
+
+class Message(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Base of every message. The field order is the wire order."""
+
+
+class ErrorInfo(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """An error as scripts see it. `retry_after` and `duration` are seconds."""
+
+    kind: ErrorKind
+    message: str
+    retryable: bool = False
+    retry_after: float | None = None
+    field: str | None = None
+    duration: float | None = None
+
+
+class WorkerLimits(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """What the worker enforces on itself so that a healthy script gets a clear error.
+
+    The host enforces the same numbers again, from outside.
+    """
+
+    heap: int
+    """Bytes that the script engine may allocate before its own out-of-memory error."""
+    max_request: int
+    """Bytes of msgpack in the arguments of one call."""
+    max_result: int
+    """Bytes of msgpack in the returned value."""
+    max_in_flight: int
+    """Calls that may be open at once."""
+
+
+# --- worker to host ---------------------------------------------------------------------------
+
+
+class Ready(Message, tag="ready"):
+    """The worker is locked, has tested its own walls, and holds no script yet."""
+
+    version: int
+    engine: str
+    engine_version: str
+    layers: dict[str, str]
+    """Containment layer to what the worker read back about it, for the report."""
+
+
+class Call(Message, tag="call"):
+    """Call a bridge method. `args` is a msgpack array of the positional arguments."""
+
+    id: int
+    method: str
+    """`bridge.method`, at most 64 ASCII characters."""
+    args: Raw
+    credit: int = 0
+    """0 for a plain call; otherwise how many chunks the host may send before more credit."""
+
+
+class Credit(Message, tag="credit"):
+    """The script has consumed `chunks` chunks of stream `id`: the host may send as many more."""
+
+    id: int
+    chunks: int
+
+
+class Close(Message, tag="close"):
+    """The script wants no more of stream `id`."""
+
+    id: int
+
+
+class Log(Message, tag="log"):
+    """One console entry. Not answered; the pipe itself is the back-pressure."""
+
+    level: LogLevel
+    text: str
+
+
+class Return(Message, tag="return"):
+    """The value of invocation `id`."""
+
+    id: int
+    value: Raw
+
+
+class Raise(Message, tag="raise"):
+    """Invocation `id` failed."""
+
+    id: int
+    error: ErrorInfo
+
+
+class Result(Message, tag="result"):
+    """The script ended well. Last message."""
+
+    value: Raw
+
+
+class Failure(Message, tag="failure"):
+    """The script ended badly. Last message. Lines and columns count from 1."""
+
+    cause: FailureCause
+    error: ErrorInfo
+    line: int | None = None
+    column: int | None = None
+    stack: str | None = None
+
+
+# --- host to worker ---------------------------------------------------------------------------
+
+
+class Start(Message, tag="start"):
+    """The script and all that it may know. Sent once, after `Ready`."""
+
+    mode: Literal["execute", "validate"]
+    name: str
+    """How errors name the script, such as `hello.lua`; never a path of the host."""
+    source: str
+    params: Raw
+    """A msgpack map: the run's parameters."""
+    env: dict[str, str]
+    """Granted environment variables only."""
+    manifest: dict[str, dict[str, MethodKind]]
+    """Bridge to method to kind, names in snake_case: what the script will find bound."""
+    limits: WorkerLimits
+
+
+class Reply(Message, tag="reply"):
+    """Call `id` succeeded; for a stream, it has ended."""
+
+    id: int
+    value: Raw
+
+
+class Fault(Message, tag="fault"):
+    """Call `id` failed."""
+
+    id: int
+    error: ErrorInfo
+
+
+class Chunk(Message, tag="chunk"):
+    """One value of stream `id`."""
+
+    id: int
+    value: Raw
+
+
+class Invoke(Message, tag="invoke"):
+    """Call back into the script: function number `function` of those it handed over."""
+
+    id: int
+    function: int
+    args: Raw
+
+
+WorkerMessage = Ready | Call | Credit | Close | Log | Return | Raise | Result | Failure
+HostMessage = Start | Reply | Fault | Chunk | Invoke
+
+
+class Caps(Struct, frozen=True):
+    """Hard caps of one connection. A peer that passes one is in breach."""
+
+    worker_frame: int = 1024 * 1024 + 65536
+    """Bytes of one frame from the worker: the largest request or result, and its envelope."""
+    host_frame: int = 10 * 1024 * 1024 + 65536
+    """Bytes of one frame from the host: the largest response or script, and its envelope."""
+    in_flight: int = 16
+    """Calls open at once."""
+    credit: int = 64
+    """Chunks of one stream that may be under way."""
