@@ -1,0 +1,73 @@
+"""What a run leaves: the verdict, the value, the logs, what it used and what held it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmspell_protocol import ErrorInfo, LogLevel
+from msgspec import Struct, field
+
+from ._policy import Policy
+from ._verdict import EXIT_CODES, Verdict
+
+
+class LogEntry(Struct, frozen=True):
+    """One console entry. `at` is seconds since the run began."""
+
+    at: float
+    level: LogLevel
+    text: str
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What went wrong, for a person. Lines and columns count from 1."""
+
+    message: str
+    """What happened, with the limit and its value where one was passed."""
+    hint: str = ""
+    """What the user can change."""
+    error: ErrorInfo | None = None
+    line: int | None = None
+    column: int | None = None
+    stack: str | None = None
+
+
+class Usage(Struct, kw_only=True):
+    """What the run used, as the host measured it. Seconds, bytes, US dollars."""
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    peak_memory: int = 0
+    output: int = 0
+    calls: dict[str, int] = field(default_factory=dict)
+    """Calls by `bridge.method`."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+class RunReport(Struct, frozen=True, kw_only=True):
+    """The outcome of one run. `value` is a `ScriptValue`, null unless the verdict is `ok`."""
+
+    spell: str
+    engine: str
+    verdict: Verdict
+    value: Any = None
+    problem: Problem | None = None
+    logs: tuple[LogEntry, ...] = ()
+    suppressed: int = 0
+    """Console entries that were dropped because the output limit had been reached."""
+    usage: Usage
+    policy: Policy
+    layers: dict[str, str] = field(default_factory=dict)
+    """Containment layer to what it was: `on: ...` or `off: ...`."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the spell ended well."""
+        return self.verdict == "ok"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the command gives for this verdict."""
+        return EXIT_CODES[self.verdict]
