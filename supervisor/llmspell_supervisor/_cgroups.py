@@ -1,0 +1,203 @@
+"""Control groups: a memory and process limit per worker, and a kill that nothing outlives.
+
+An addition, not a wall of its own: workers are limited without it, and many hosts delegate none.
+Version 2 is used where our own group may have children; version 1 memory and pids where that is
+what there is. Groups are named `llmspell-PID-N/ID`; those of supervisors that died are removed by
+the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from typing import Final, NamedTuple
+
+_PREFIX: Final = "llmspell-"
+_V1_CONTROLLERS: Final = ("memory", "pids")
+_WORKER_TASKS: Final = 32
+"""Processes and threads in a worker's group: SpiderMonkey's helpers are at most 8 on 2 cores and
+seccomp stops any new one, so this only bounds what happens before lock-down."""
+
+
+_supervisors = itertools.count()  # several may live in one process, each with groups of its own
+
+
+class Hierarchy(NamedTuple):
+    """One mounted hierarchy in which our own group may have children."""
+
+    version: int
+    controllers: frozenset[str]
+    base: str
+
+
+def discover() -> list[Hierarchy]:
+    """The hierarchies that are ours to use, found in /proc/self. Never raises."""
+    try:
+        with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
+            return _usable(mounts.read(), groups.read())
+    except OSError:
+        return []
+
+
+def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
+    own = {}
+    for line in groups.splitlines():  # "4:memory:/path", and "0::/path" for version 2
+        _, controllers, path = line.split(":", 2)
+        own[controllers] = path
+    found = []
+    for line in mountinfo.splitlines():
+        fields, _, tail = line.partition(" - ")
+        kind, _, options = tail.split(" ", 2)
+        root, mount = fields.split(" ")[3:5]
+        if kind == "cgroup2":
+            base = _inside(mount, root, own.get("", "/"))
+            with contextlib.suppress(OSError), open(f"{base}/cgroup.controllers") as file:
+                found.append(Hierarchy(2, frozenset(file.read().split()), base))
+        elif kind == "cgroup":
+            names = frozenset(options.split(",")) & frozenset(_V1_CONTROLLERS)
+            if names and (path := next((p for c, p in own.items() if names & set(c.split(","))), None)):
+                found.append(Hierarchy(1, names, _inside(mount, root, path)))
+    return [h for h in found if os.access(h.base, os.W_OK)]
+
+
+def _inside(mount: str, root: str, path: str) -> str:
+    """Where our group is, below a mount that may show only part of the hierarchy."""
+    relative = os.path.relpath(path, root) if root != "/" else path.lstrip("/")
+    return os.path.normpath(os.path.join(mount, relative))
+
+
+class WorkerGroup:
+    """The groups of one worker, one per hierarchy. Made before the fork, removed after the end."""
+
+    def __init__(self, paths: list[tuple[Hierarchy, str]]) -> None:
+        self._paths = paths
+
+    def open_procs(self) -> list[int]:
+        """Descriptors of each `cgroup.procs`, for the worker to write itself into."""
+        fds: list[int] = []
+        for _, path in self._paths:
+            with contextlib.suppress(OSError):
+                fds.append(os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+        return fds
+
+    def kill(self) -> None:
+        """Kill all that is in the group, whatever it has become (version 2 only)."""
+        for hierarchy, path in self._paths:
+            if hierarchy.version == 2:
+                _write(f"{path}/cgroup.kill", "1")
+
+    def out_of_memory(self) -> bool:
+        """Whether the kernel killed in here because the memory limit was reached."""
+        for hierarchy, path in self._paths:
+            name = "memory.events" if hierarchy.version == 2 else "memory.oom_control"
+            with contextlib.suppress(OSError), open(f"{path}/{name}") as file:
+                if any(w[0] == "oom_kill" and w[1] != "0" for w in map(str.split, file)):
+                    return True
+        return False
+
+    def peak_memory(self) -> int | None:
+        """Bytes that the worker itself held at most, or None where the host does not count."""
+        for hierarchy, path in self._paths:
+            name = "memory.peak" if hierarchy.version == 2 else "memory.max_usage_in_bytes"
+            with contextlib.suppress(OSError, ValueError), open(f"{path}/{name}") as file:
+                return int(file.read())
+        return None
+
+    def remove(self) -> None:
+        """Remove the groups; they are empty once the worker has been reaped."""
+        for _, path in self._paths:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+class Cgroups:
+    """The groups of one supervisor. A context: what it made is gone at its end."""
+
+    def __init__(self) -> None:
+        self._own: list[tuple[Hierarchy, str]] = []
+        name = f"{_PREFIX}{os.getpid()}-{next(_supervisors)}"
+        for hierarchy in discover():
+            _remove_stale(hierarchy.base)
+            path = f"{hierarchy.base}/{name}"
+            with contextlib.suppress(OSError):
+                if hierarchy.version == 2:
+                    wanted = hierarchy.controllers & {"memory", "pids"}
+                    for controller in wanted:
+                        _write(f"{hierarchy.base}/cgroup.subtree_control", f"+{controller}")
+                os.makedirs(path, exist_ok=True)
+                if hierarchy.version == 2:
+                    for controller in wanted:
+                        _write(f"{path}/cgroup.subtree_control", f"+{controller}")
+                self._own.append((hierarchy, path))
+
+    @property
+    def state(self) -> str:
+        """What a worker gets here, for reports and `doctor`; empty when nothing is delegated."""
+        parts = []
+        for hierarchy, path in self._own:
+            if hierarchy.version == 1:
+                parts += [f"v1 {name}" for name in sorted(hierarchy.controllers)]
+            else:
+                with contextlib.suppress(OSError), open(f"{path}/cgroup.controllers") as file:
+                    parts += [f"v2 {name}" for name in file.read().split() if name in ("memory", "pids")]
+                parts.append("v2 kill")
+        return ", ".join(parts)
+
+    def create(self, worker: int, memory: int) -> WorkerGroup:
+        """Groups for one worker, limited to `memory` bytes. Fewer, where the host refuses."""
+        made = []
+        for hierarchy, own in self._own:
+            path = f"{own}/{worker}"
+            with contextlib.suppress(OSError):
+                os.mkdir(path)
+                made.append((hierarchy, path))
+                _limit(hierarchy, path, memory)
+        return WorkerGroup(made)
+
+    def close(self) -> None:
+        """Remove the supervisor's own groups."""
+        for _, path in self._own:
+            _remove_tree(path)
+
+
+def _limit(hierarchy: Hierarchy, path: str, memory: int) -> None:
+    if hierarchy.version == 2:
+        _write(f"{path}/memory.max", str(memory))
+        _write(f"{path}/memory.swap.max", "0")
+        _write(f"{path}/memory.oom.group", "1")
+        _write(f"{path}/pids.max", str(_WORKER_TASKS))
+        return
+    if "memory" in hierarchy.controllers:
+        _write(f"{path}/memory.limit_in_bytes", str(memory))
+        _write(f"{path}/memory.memsw.limit_in_bytes", str(memory))
+    if "pids" in hierarchy.controllers:
+        _write(f"{path}/pids.max", str(_WORKER_TASKS))
+
+
+def _write(path: str, text: str) -> None:
+    """Write to a control file where it exists; which ones do depends on the host."""
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def _remove_stale(base: str) -> None:
+    """Remove groups of supervisors that are no more, such as those killed by SIGKILL."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(base):
+            pid = name.removeprefix(_PREFIX).partition("-")[0]
+            if name.startswith(_PREFIX) and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+                _remove_tree(f"{base}/{name}")
+
+
+def _remove_tree(path: str) -> None:
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path):
+            if entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(entry.path)
+        os.rmdir(path)

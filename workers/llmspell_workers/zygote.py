@@ -1,0 +1,152 @@
+"""The zygote: imports one engine, jails itself, and forks single-use workers on request.
+
+Started by the supervisor as `python -I -S` with an empty environment; see `llmspell_protocol.control`
+for what is said over descriptor 3. The process that the supervisor spawned enters the namespaces
+and waits; the one that it forks is pid 1 in there and does everything else.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
+from llmspell_protocol import control
+
+from .containment import LayerMissing, Layers, compile_filter, detach, jail
+from .engines import load_engine
+from .library import LIBRARY
+from .worker import run_worker
+
+if TYPE_CHECKING:
+    from .engines import ScriptEngine
+
+MAX_DESCRIPTORS: Final = 8
+"""Beside a `Fork`: two pipe ends and at most one `cgroup.procs` per hierarchy."""
+
+
+def main(engine_name: str, *, strict: bool) -> NoReturn:
+    """Enter the namespaces, fork pid 1, and wait for its end. Never returns."""
+    pipe = socket.socket(fileno=control.CONTROL_FD)
+    layers = Layers(strict=strict)
+    try:
+        detach(layers)
+    except LayerMissing as missing:
+        _unavailable(pipe, missing)
+    pid = os.fork()
+    if pid:
+        pipe.close()
+        _, status = os.waitpid(pid, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+    _first_process(pipe, engine_name, layers)
+
+
+def _first_process(pipe: socket.socket, engine_name: str, layers: Layers) -> NoReturn:
+    """Pid 1 of the new namespaces: load, jail, serve."""
+    try:
+        engine = load_engine(engine_name)
+        engine.preload()
+        filters = {jit: compile_filter(engine.syscalls(jit=jit)) for jit in (False, True)}
+        jail(layers)
+    except LayerMissing as missing:
+        _unavailable(pipe, missing)
+    except Exception as error:
+        _say(pipe, control.Unavailable("", f"engine {engine_name}: {error}", ""))
+        raise
+    gc.collect()
+    gc.freeze()  # the collector leaves the shared pages alone, so that they stay shared
+    gc.disable()
+    Zygote(pipe, engine, filters, layers).serve()
+    os._exit(0)
+
+
+def _say(pipe: socket.socket, message: control.ControlMessage) -> None:
+    pipe.send(msgspec.msgpack.encode(message))
+
+
+def _unavailable(pipe: socket.socket, missing: LayerMissing) -> NoReturn:
+    _say(pipe, control.Unavailable(missing.layer, missing.reason, missing.remedy))
+    os._exit(1)
+
+
+class Zygote:
+    """The fork loop. Single-threaded; the control socket and SIGCHLD are its only events."""
+
+    def __init__(
+        self,
+        pipe: socket.socket,
+        engine: ScriptEngine,
+        filters: dict[bool, bytes],
+        layers: Layers,
+    ) -> None:
+        self._pipe = pipe
+        self._engine = engine
+        self._filters = filters
+        self._layers = layers
+        self._workers: dict[int, int] = {}  # pid to the supervisor's id
+        self._decode = msgspec.msgpack.Decoder(control.Fork).decode
+
+    def serve(self) -> None:
+        """Answer until the supervisor has gone."""
+        # SIGCHLD interrupts the blocking receive (signal(7)); its handler only has to exist.
+        signal.signal(signal.SIGCHLD, self._reap)
+        _say(self._pipe, self._hello())
+        while True:
+            data, fds, _, _ = socket.recv_fds(self._pipe, control.MAX_PACKET, MAX_DESCRIPTORS)
+            if not data:
+                return
+            self._fork(self._decode(data), fds)
+
+    def _hello(self) -> control.Hello:
+        docs = tuple(
+            control.MethodDoc(module, s.name, s.doc, s.parameters, s.result)
+            for module, functions in LIBRARY.items()
+            for s in functions.values()
+        )
+        engine = self._engine
+        return control.Hello(
+            engine.name, engine.version, engine.suffixes, self._layers.as_dict(), docs
+        )
+
+    def _fork(self, request: control.Fork, fds: list[int]) -> None:
+        # Held back until the pid is known, or a quick death would be reaped as a stranger's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                jit = request.options.jit
+                run_worker(self._engine, request.options, self._filters[jit], self._layers, fds)
+            self._workers[pid] = request.id
+            pidfd = os.pidfd_open(pid)
+            socket.send_fds(self._pipe, [_encode(control.Forked(request.id))], [pidfd])
+            os.close(pidfd)
+        except OSError as error:
+            _say(self._pipe, control.ForkFailed(request.id, str(error)))
+        finally:
+            for fd in fds:
+                os.close(fd)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+    def _reap(self, *_: object) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if (worker := self._workers.pop(pid, None)) is not None:
+                cpu = usage.ru_utime + usage.ru_stime
+                _say(self._pipe, control.Exited(worker, status, cpu, usage.ru_maxrss * 1024))
+
+
+def _encode(message: control.ControlMessage) -> bytes:
+    return msgspec.msgpack.encode(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], strict=sys.argv[2] == "strict")
