@@ -5,7 +5,7 @@ Flags, config profiles and manifests are the same schema, `Policy`, with every f
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,6 +13,15 @@ from msgspec import Meta, Struct
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+
+# What a field is measured in, or what a grant names: flags, files and checks are derived from it.
+_BYTES: Final = {"unit": "bytes"}
+_SECONDS: Final = {"unit": "seconds"}
+_DOLLARS: Final = {"unit": "dollars"}
+_COUNT: Final = {"unit": "count"}
+_NAME: Final = {"names": "name"}
+_DOMAIN: Final = {"names": "domain"}
+_DIRECTORY: Final = {"names": "directory"}
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,60 +32,75 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     # --- limits: layers combine by the smaller number ---
     memory: Annotated[
-        int, Meta(ge=32 * MIB, le=64 * GIB, description="memory that the worker may hold")
+        int,
+        Meta(ge=32 * MIB, le=64 * GIB, description="memory that the worker may hold", extra=_BYTES),
     ] = 256 * MIB
-    cpu: Annotated[float, Meta(gt=0, le=86_400, description="processor time")] = 10.0
+    cpu: Annotated[float, Meta(gt=0, le=86_400, description="processor time", extra=_SECONDS)] = (
+        10.0
+    )
     timeout: Annotated[
-        float, Meta(gt=0, le=86_400, description="wall time of the run, waiting included")
+        float,
+        Meta(gt=0, le=86_400, description="wall time of the run, waiting included", extra=_SECONDS),
     ] = 120.0
     max_output: Annotated[
-        int, Meta(ge=0, le=GIB, description="console text and returned value together")
+        int,
+        Meta(ge=0, le=GIB, description="console text and returned value together", extra=_BYTES),
     ] = MIB
-    max_calls: Annotated[int, Meta(ge=0, le=1_000_000, description="calls of bridge methods")] = 200
+    max_calls: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="calls of bridge methods", extra=_COUNT)
+    ] = 200
     max_request: Annotated[
-        int, Meta(ge=0, le=64 * MIB, description="arguments of one call")
+        int, Meta(ge=0, le=64 * MIB, description="arguments of one call", extra=_BYTES)
     ] = MIB  # S159
     max_response: Annotated[
-        int, Meta(ge=0, le=256 * MIB, description="answer of one call, or one stream in all")
+        int,
+        Meta(
+            ge=0, le=256 * MIB, description="answer of one call, or one stream in all", extra=_BYTES
+        ),
     ] = 10 * MIB  # S160
     request_timeout: Annotated[
-        float, Meta(gt=0, le=86_400, description="time of one call")
+        float, Meta(gt=0, le=86_400, description="time of one call", extra=_SECONDS)
     ] = 30.0  # S161
     max_concurrent: Annotated[
-        int, Meta(ge=1, le=64, description="calls open at once")
+        int, Meta(ge=1, le=64, description="calls open at once", extra=_COUNT)
     ] = 10  # S162
     max_tokens: Annotated[
-        int, Meta(ge=0, le=1_000_000_000, description="tokens of all model calls together")
+        int,
+        Meta(
+            ge=0, le=1_000_000_000, description="tokens of all model calls together", extra=_COUNT
+        ),
     ] = 200_000
     max_cost: Annotated[
-        float, Meta(ge=0, le=10_000, description="money that model calls may cost")
+        float, Meta(ge=0, le=10_000, description="money that model calls may cost", extra=_DOLLARS)
     ] = 1.0
 
     # --- grants: layers combine by what all of them name ---
     allow_env: Annotated[
-        tuple[str, ...], Meta(description="environment variables that the spell may read")
+        tuple[str, ...],
+        Meta(description="environment variables that the spell may read", extra=_NAME),
     ] = ()
     allow_domain: Annotated[
-        tuple[str, ...], Meta(description="hosts that a bridge may reach for the spell")
+        tuple[str, ...],
+        Meta(description="hosts that a bridge may reach for the spell", extra=_DOMAIN),
     ] = ()
     allow_read: Annotated[
-        tuple[str, ...], Meta(description="directories that the spell may read")
+        tuple[str, ...], Meta(description="directories that the spell may read", extra=_DIRECTORY)
     ] = ()
     allow_write: Annotated[
-        tuple[str, ...], Meta(description="directories that the spell may write")
+        tuple[str, ...], Meta(description="directories that the spell may write", extra=_DIRECTORY)
     ] = ()
     allow_bridges: Annotated[
-        tuple[str, ...], Meta(description="bridges that the spell may call")
+        tuple[str, ...], Meta(description="bridges that the spell may call", extra=_NAME)
     ] = ("llm",)
     allow_models: Annotated[
-        tuple[str, ...], Meta(description="models that the spell may use; '*' is any")
+        tuple[str, ...], Meta(description="models that the spell may use; '*' is any", extra=_NAME)
     ] = ("*",)
     require_tls: Annotated[
         bool, Meta(description="refuse plain HTTP to anything but loopback models")
     ] = True  # S164
-    jit: Annotated[
-        bool, Meta(description="let the JavaScript engine compile to machine code")
-    ] = False
+    jit: Annotated[bool, Meta(description="let the JavaScript engine compile to machine code")] = (
+        False
+    )
 
     # --- containment ---
     isolation: Annotated[
@@ -86,3 +110,9 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 FIELDS: Final = {f.name: f for f in msgspec.structs.fields(Policy)}
+META: Final[dict[str, Meta]] = {name: f.type.__metadata__[0] for name, f in FIELDS.items()}
+_EXTRA: Final[dict[str, dict[str, Any]]] = {name: meta.extra or {} for name, meta in META.items()}
+LIMITS: Final = {name: extra["unit"] for name, extra in _EXTRA.items() if "unit" in extra}
+"""Each limit and the unit it is measured in."""
+GRANTS: Final = {name: extra["names"] for name, extra in _EXTRA.items() if "names" in extra}
+"""Each grant that is a list, and what its items name."""
