@@ -1,0 +1,41 @@
+"""Host services that scripts call. Trusted side; imports the protocol and nothing else of ours.
+
+Read in this order: `_interface.py` (how a bridge is declared), `_context.py` (what it is told about
+the run), `_errors.py`, `_catalogue.py` (which bridges there are), then one package per bridge.
+"""
+
+from __future__ import annotations
+
+from ._catalogue import available, load
+from ._context import Budget, CallContext, PolicyView, Reservation
+from ._errors import BridgeError, BudgetExceeded, one_line
+from ._interface import (
+    BoundMethod,
+    Bridge,
+    BridgeConfig,
+    BridgeRegistry,
+    End,
+    MethodInfo,
+    Stream,
+    method,
+)
+
+__all__ = [
+    "BoundMethod",
+    "Bridge",
+    "BridgeConfig",
+    "BridgeError",
+    "BridgeRegistry",
+    "Budget",
+    "BudgetExceeded",
+    "CallContext",
+    "End",
+    "MethodInfo",
+    "PolicyView",
+    "Reservation",
+    "Stream",
+    "available",
+    "load",
+    "method",
+    "one_line",
+]

@@ -1,0 +1,89 @@
+"""What a bridge method is told about the run that calls it."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class PolicyView(Protocol):
+    """The part of a run's policy that bridges enforce. Sizes are bytes, times seconds."""
+
+    @property
+    def request_timeout(self) -> float:
+        """Time of one call; of one wait for the next chunk, when the call is a stream."""
+
+    @property
+    def max_response(self) -> int:
+        """Bytes of one answer, or of one stream in all."""
+
+    @property
+    def allow_domain(self) -> tuple[str, ...]:
+        """Hosts that a bridge may reach for the spell."""
+
+    @property
+    def allow_read(self) -> tuple[str, ...]:
+        """Directories that the spell may read."""
+
+    @property
+    def allow_write(self) -> tuple[str, ...]:
+        """Directories that the spell may write."""
+
+    @property
+    def allow_models(self) -> tuple[str, ...]:
+        """Patterns of models that the spell may use; an empty tuple allows none."""
+
+    @property
+    def require_tls(self) -> bool:
+        """Whether plain HTTP is refused to anything but this machine."""
+
+
+class Reservation(Protocol):
+    """A share of the budget that one call holds until it is settled. Settle exactly once."""
+
+    def settle(
+        self, *, prompt_tokens: int = 0, completion_tokens: int = 0, cost: float = 0.0
+    ) -> None:
+        """Give back what was reserved and book what was used: nothing, without arguments.
+
+        Raises `BudgetExceeded` if more was used than the run had left.
+        """
+
+
+class Budget(Protocol):
+    """What the run may still spend. The supervisor implements it; calls are atomic (no await)."""
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that are neither used nor reserved."""
+
+    @property
+    def cost_left(self) -> float:
+        """US dollars that are neither used nor reserved."""
+
+    def reserve(self, *, tokens: int = 0, cost: float = 0.0) -> Reservation:
+        """Set an upper bound aside before a call is made. Raises `BudgetExceeded`."""
+
+
+class CallContext(Struct, frozen=True, kw_only=True):
+    """One call's view of its run. Every bridge method gets it as its first parameter."""
+
+    run_id: str
+    spell: str
+    """How errors and logs name the spell."""
+    deadline: float
+    """When the run's wall time is over, on `time.monotonic()`."""
+    policy: PolicyView
+    budget: Budget
+    model: str | None = None
+    """The operator's `--model`: stands above whatever the spell names."""
+
+    def time_left(self) -> float:
+        """Seconds that the run still has; negative when it is over."""
+        return self.deadline - time.monotonic()
+
+    def call_timeout(self) -> float:
+        """Seconds that this call may take at most: never past the run's own deadline."""
+        return max(0.0, min(self.policy.request_timeout, self.time_left()))

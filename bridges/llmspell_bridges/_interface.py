@@ -1,0 +1,314 @@
+"""How a bridge is declared, and what the supervisor sees of it.
+
+    class Clock(Bridge):
+        name = "clock"
+
+        @method
+        async def now(self, ctx: CallContext, zone: str = "UTC") -> Moment:
+            \"\"\"The time in a zone.\"\"\"
+
+        @method
+        async def ticks(self, ctx: CallContext, every: float) -> AsyncIterator[Tick | End[Summary]]:
+            \"\"\"A tick every so many seconds, then how many there were.\"\"\"
+            yield Tick(...)
+            yield End(Summary(...))
+
+Names, argument validation, documentation and `info` are derived from those lines. A coroutine is a
+call; an async generator is a stream, whose closing value, if it has one, is yielded last as `End`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import typing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+from llmspell_protocol import ArgumentError, Signature, ValueRejected, pack, type_name
+
+from ._errors import BridgeError, BudgetExceeded
+
+if typing.TYPE_CHECKING:
+    from llmspell_protocol import MethodKind, Parameter
+
+    from ._context import CallContext
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK: Final = "__llmspell_method__"
+_CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
+_NULL: Final = b"\xc0"  # msgpack's nil
+
+
+class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of a bridge's section in the config file. Each field has a default."""
+
+
+class Bridge:
+    """A host service for scripts: a subclass with a `name` and methods marked `@method`."""
+
+    name: ClassVar[str]
+    """How scripts call it: lower-case letters, digits and `_`."""
+    config: ClassVar[type[BridgeConfig]] = BridgeConfig
+    """The type of its section in the config file. The constructor takes one instance."""
+
+    def __init__(self, config: BridgeConfig) -> None:
+        """Keep what the operator configured. Must not block, import or open anything heavy."""
+
+    def prefetch(self) -> None:
+        """Begin in the background what the first call will wait for. Called on a running loop."""
+
+    async def close(self) -> None:
+        """Free what the calls have opened. Called once, after the last run."""
+
+
+class End(msgspec.Struct, Generic[T], frozen=True):
+    """The closing value of a stream: what its reader gets when the chunks are over."""
+
+    value: T
+
+
+def method(function: F) -> F:
+    """Let scripts call this method of a bridge."""
+    setattr(function, _MARK, True)
+    return function
+
+
+class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One method as `info` shows it."""
+
+    name: str
+    """`bridge.method`, in snake_case."""
+    kind: MethodKind
+    doc: str
+    parameters: tuple[Parameter, ...]
+    result: str
+    closing: str = ""
+    """What a stream ends with; empty when it is null."""
+
+
+class BoundMethod:
+    """One method of one bridge: the only way in which the supervisor calls it.
+
+    Raises `BridgeError` for whatever the script may handle, bad arguments and bugs of the bridge
+    included, and lets `BudgetExceeded` and cancellation through.
+    """
+
+    def __init__(self, bridge: Bridge, function: Callable[..., Any]) -> None:
+        self.name: str = f"{bridge.name}.{function.__name__}"
+        code = function.__code__
+        self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
+        self._bridge = bridge
+        self._function = function
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """Parameters and result. Built when first needed: a run pays for what it calls."""
+        return Signature(self._function, skip=("self", "ctx"))
+
+    def describe(self) -> MethodInfo:
+        """What `info` and the documentation show."""
+        signature = self.signature
+        result, closing = signature.result, ""
+        if self.kind == "stream":
+            items = typing.get_args(signature.result_type)[0]
+            arms = typing.get_args(items) or (items,)
+            ends = [a for a in arms if typing.get_origin(a) is End]
+            result = " or ".join(type_name(a) for a in arms if a not in ends)
+            closing = " or ".join(type_name(typing.get_args(a)[0]) for a in ends)
+        return MethodInfo(
+            name=self.name,
+            kind=self.kind,
+            doc=signature.doc,
+            parameters=signature.parameters,
+            result=result,
+            closing=closing,
+        )
+
+    async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
+        """Call it. Takes and returns msgpack: an array of arguments, one value."""
+        values = self._decode(args)
+        limit = ctx.call_timeout()
+        with _only_bridge_errors(self.name):
+            async with _CallLimit(limit, self.name):
+                value = await self._function(self._bridge, ctx, *values)
+            data = _encode(self.name, value)
+        _check_size(self.name, len(data), ctx.policy.max_response)
+        return data
+
+    def stream(self, ctx: CallContext, args: bytes | msgspec.Raw) -> Stream:
+        """Open a stream. Raises `BridgeError` at once if the arguments do not fit."""
+        values = self._decode(args)
+        return Stream(self.name, ctx, self._function(self._bridge, ctx, *values))
+
+    def _decode(self, args: bytes | msgspec.Raw) -> list[Any]:
+        try:
+            return self.signature.decode(args)
+        except ArgumentError as error:
+            message = f"{self.name}: {error}"
+            raise BridgeError("Validation", message, field=error.field) from None
+
+
+class Stream(AsyncIterator[bytes]):
+    """An open stream: iterate for the chunks (msgpack), then read `closing`.
+
+    Nothing is read ahead: the bridge runs only while the next chunk is awaited, so a reader that
+    waits holds the producer back. Always `aclose()` a stream that was not read to its end.
+    """
+
+    def __init__(self, name: str, ctx: CallContext, items: AsyncGenerator[Any, None]) -> None:
+        self.closing: bytes = _NULL
+        """The closing value as msgpack; null until the stream has ended by itself."""
+        self._name = name
+        self._ctx = ctx
+        self._items = items
+        self._size = 0
+
+    async def __anext__(self) -> bytes:
+        """The next chunk. Raises `BridgeError`; the stream is over then."""
+        with _only_bridge_errors(self._name):
+            async with _CallLimit(self._ctx.call_timeout(), self._name):
+                item = await anext(self._items)
+            last = isinstance(item, End)
+            data = _encode(self._name, item.value if last else item)
+        self._size += len(data)
+        try:
+            _check_size(self._name, self._size, self._ctx.policy.max_response)
+        except BridgeError:
+            await self.aclose()
+            raise
+        if last:
+            self.closing = data
+            await self.aclose()
+            raise StopAsyncIteration
+        return data
+
+    async def aclose(self) -> None:
+        """End the stream: the bridge frees what it holds for it. Safe to repeat."""
+        await self._items.aclose()
+
+
+class _CallLimit:
+    """Ends a wait after `seconds` with a `Timeout` error, told apart from a bridge's own."""
+
+    def __init__(self, seconds: float, name: str) -> None:
+        self._seconds = seconds
+        self._name = name
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*error)
+        except TimeoutError:
+            if not self._timeout.expired():
+                raise
+            message = f"{self._name}: no answer within {self._seconds:g} s"
+            raise BridgeError("Timeout", message, retryable=True, duration=self._seconds) from None
+
+
+@contextlib.contextmanager
+def _only_bridge_errors(name: str) -> Iterator[None]:
+    """Turn what is neither for the script nor for the run into `Internal`, without its text."""
+    try:
+        yield
+    except (BridgeError, BudgetExceeded, StopAsyncIteration):
+        raise
+    except Exception as error:
+        message = f"{name}: the bridge failed ({type(error).__name__}); the run goes on"
+        raise BridgeError("Internal", message) from error
+
+
+def _encode(name: str, value: Any) -> bytes:
+    """A method's result as msgpack. Structs become maps; what is no `ScriptValue` is refused."""
+    try:
+        return pack(msgspec.to_builtins(value, builtin_types=(bytes,)))
+    except (ValueRejected, TypeError, ValueError) as error:
+        message = f"{name}: the answer cannot be handed to a script: {error}"
+        raise BridgeError("Conversion", message) from error
+
+
+def _check_size(name: str, size: int, limit: int) -> None:
+    if size > limit:
+        message = f"{name}: the answer is larger than max_response, {limit} bytes"
+        raise BridgeError("Limit", message)
+
+
+def _declared(bridge: type[Bridge]) -> list[Callable[..., Any]]:
+    """The functions marked `@method`, those of base classes included, sorted by name."""
+    found = (getattr(bridge, name) for name in sorted(dir(bridge)) if not name.startswith("_"))
+    return [f for f in found if getattr(f, _MARK, False)]
+
+
+class BridgeRegistry:
+    """The bridges of one supervisor. Close it after the last run, or use it in `async with`."""
+
+    def __init__(self, bridges: typing.Iterable[Bridge] = ()) -> None:
+        self._bridges: dict[str, Bridge] = {}
+        self._methods: dict[str, BoundMethod] = {}
+        for bridge in bridges:
+            self.add(bridge)
+
+    def add(self, bridge: Bridge) -> None:
+        """Register a bridge. Raises `ValueError` for a name that is taken or not legal."""
+        name = bridge.name
+        # The wire allows 64 characters for `bridge.method`.
+        if not (name.isascii() and name.isidentifier() and name.islower()):
+            raise ValueError(f"'{name}' is not a legal name for a bridge")
+        if name in self._bridges:
+            raise ValueError(f"there is a bridge '{name}' already")
+        self._bridges[name] = bridge
+        for function in _declared(type(bridge)):
+            bound = BoundMethod(bridge, function)
+            self._methods[bound.name] = bound
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the bridges, sorted."""
+        return tuple(sorted(self._bridges))
+
+    @property
+    def methods(self) -> tuple[BoundMethod, ...]:
+        """Every method, sorted by name."""
+        return tuple(self._methods[name] for name in sorted(self._methods))
+
+    def get(self, name: str) -> BoundMethod | None:
+        """The method called `bridge.method` exactly, or none."""
+        return self._methods.get(name)
+
+    def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, MethodKind]]:
+        """What a script finds bound when it may call the bridges `names`; others are skipped."""
+        granted: dict[str, dict[str, MethodKind]] = {
+            name: {} for name in sorted(set(names) & set(self._bridges))
+        }
+        for bound in self.methods:
+            bridge, _, short = bound.name.partition(".")
+            if bridge in granted:
+                granted[bridge][short] = bound.kind
+        return granted
+
+    def prefetch(self, names: typing.Iterable[str]) -> None:
+        """Let the bridges `names` begin their slow start in the background."""
+        for name in set(names) & set(self._bridges):
+            self._bridges[name].prefetch()
+
+    async def close(self) -> None:
+        """Close every bridge, also when one of them fails to."""
+        results = await asyncio.gather(
+            *(bridge.close() for bridge in self._bridges.values()), return_exceptions=True
+        )
+        failures = [r for r in results if isinstance(r, Exception)]
+        if failures:
+            raise ExceptionGroup("bridges that did not close", failures)
+
+    async def __aenter__(self) -> BridgeRegistry:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
