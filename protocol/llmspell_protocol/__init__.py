@@ -1,1 +1,95 @@
-"""The wire: messages, framing, legal order. Sans-IO; see `_messages.py` for the specification."""
+"""The wire between the supervisor and its workers: messages, framing, legal order. Sans-IO.
+
+`_messages.py` and the README specify it; `Connection` is the end that both sides use.
+"""
+
+from ._connection import NEED_DATA, Connection, NeedData
+from ._errors import (
+    ArgumentError,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    SessionOver,
+    ValueRejected,
+)
+from ._messages import (
+    PROTOCOL_VERSION,
+    Call,
+    Caps,
+    Chunk,
+    Close,
+    Credit,
+    ErrorInfo,
+    ErrorKind,
+    Failure,
+    FailureCause,
+    Fault,
+    HostMessage,
+    Invoke,
+    Log,
+    LogLevel,
+    Message,
+    MethodKind,
+    Raise,
+    Ready,
+    Reply,
+    Result,
+    Return,
+    Start,
+    WorkerLimits,
+    WorkerMessage,
+)
+from ._signature import Parameter, Signature, type_name
+from ._state import Role, State
+from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, ScriptValue
+from ._walk import check, pack, unpack
+
+__all__ = [
+    "INT_MAX",
+    "INT_MIN",
+    "MAX_DEPTH",
+    "MAX_ITEMS",
+    "NEED_DATA",
+    "PROTOCOL_VERSION",
+    "ArgumentError",
+    "Call",
+    "Caps",
+    "Chunk",
+    "Close",
+    "Connection",
+    "Credit",
+    "ErrorInfo",
+    "ErrorKind",
+    "Failure",
+    "FailureCause",
+    "Fault",
+    "HostMessage",
+    "Invoke",
+    "LocalProtocolError",
+    "Log",
+    "LogLevel",
+    "Message",
+    "MethodKind",
+    "NeedData",
+    "Parameter",
+    "ProtocolError",
+    "Raise",
+    "Ready",
+    "RemoteProtocolError",
+    "Reply",
+    "Result",
+    "Return",
+    "Role",
+    "ScriptValue",
+    "SessionOver",
+    "Signature",
+    "Start",
+    "State",
+    "ValueRejected",
+    "WorkerLimits",
+    "WorkerMessage",
+    "check",
+    "pack",
+    "type_name",
+    "unpack",
+]

@@ -96,7 +96,7 @@ class WorkerLimits(Struct, array_like=True, forbid_unknown_fields=True, frozen=T
 # --- worker to host ---------------------------------------------------------------------------
 
 
-class Ready(Message, tag="ready"):
+class Ready(Message, tag="ready", frozen=True):
     """The worker is locked, has tested its own walls, and holds no script yet."""
 
     version: int
@@ -106,7 +106,7 @@ class Ready(Message, tag="ready"):
     """Containment layer to what the worker read back about it, for the report."""
 
 
-class Call(Message, tag="call"):
+class Call(Message, tag="call", frozen=True):
     """Call a bridge method. `args` is a msgpack array of the positional arguments."""
 
     id: int
@@ -117,47 +117,47 @@ class Call(Message, tag="call"):
     """0 for a plain call; otherwise how many chunks the host may send before more credit."""
 
 
-class Credit(Message, tag="credit"):
+class Credit(Message, tag="credit", frozen=True):
     """The script has consumed `chunks` chunks of stream `id`: the host may send as many more."""
 
     id: int
     chunks: int
 
 
-class Close(Message, tag="close"):
+class Close(Message, tag="close", frozen=True):
     """The script wants no more of stream `id`."""
 
     id: int
 
 
-class Log(Message, tag="log"):
+class Log(Message, tag="log", frozen=True):
     """One console entry. Not answered; the pipe itself is the back-pressure."""
 
     level: LogLevel
     text: str
 
 
-class Return(Message, tag="return"):
+class Return(Message, tag="return", frozen=True):
     """The value of invocation `id`."""
 
     id: int
     value: Raw
 
 
-class Raise(Message, tag="raise"):
+class Raise(Message, tag="raise", frozen=True):
     """Invocation `id` failed."""
 
     id: int
     error: ErrorInfo
 
 
-class Result(Message, tag="result"):
+class Result(Message, tag="result", frozen=True):
     """The script ended well. Last message."""
 
     value: Raw
 
 
-class Failure(Message, tag="failure"):
+class Failure(Message, tag="failure", frozen=True):
     """The script ended badly. Last message. Lines and columns count from 1."""
 
     cause: FailureCause
@@ -170,7 +170,7 @@ class Failure(Message, tag="failure"):
 # --- host to worker ---------------------------------------------------------------------------
 
 
-class Start(Message, tag="start"):
+class Start(Message, tag="start", frozen=True):
     """The script and all that it may know. Sent once, after `Ready`."""
 
     mode: Literal["execute", "validate"]
@@ -186,28 +186,28 @@ class Start(Message, tag="start"):
     limits: WorkerLimits
 
 
-class Reply(Message, tag="reply"):
+class Reply(Message, tag="reply", frozen=True):
     """Call `id` succeeded; for a stream, it has ended."""
 
     id: int
     value: Raw
 
 
-class Fault(Message, tag="fault"):
+class Fault(Message, tag="fault", frozen=True):
     """Call `id` failed."""
 
     id: int
     error: ErrorInfo
 
 
-class Chunk(Message, tag="chunk"):
+class Chunk(Message, tag="chunk", frozen=True):
     """One value of stream `id`."""
 
     id: int
     value: Raw
 
 
-class Invoke(Message, tag="invoke"):
+class Invoke(Message, tag="invoke", frozen=True):
     """Call back into the script: function number `function` of those it handed over."""
 
     id: int

@@ -114,8 +114,7 @@ class Signature:
     def render(self, rename: Callable[[str], str] = str) -> str:
         """The call as documentation shows it: `complete(request) -> map`."""
         inside = ", ".join(
-            f"{p.name}: {p.type}" if p.required else f"{p.name}?: {p.type}"
-            for p in self.parameters
+            f"{p.name}: {p.type}" if p.required else f"{p.name}?: {p.type}" for p in self.parameters
         )
         return f"{rename(self.name)}({inside}) -> {self.result}"
 
@@ -132,14 +131,12 @@ def _plain(text: str) -> str:
 
 def _parameter(name: str, hint: Any, required: bool, default: Any) -> Parameter:
     struct = _struct_in(hint)
-    options = ()
+    options: tuple[Parameter, ...] = ()
     if struct is not None:
         inner = typing.get_type_hints(struct)
         options = tuple(
             _option(f, inner[f.name], doc)
-            for f, doc in zip(
-                msgspec.structs.fields(struct), _field_docs(struct), strict=True
-            )
+            for f, doc in zip(msgspec.structs.fields(struct), _field_docs(struct), strict=True)
         )
     return Parameter(name, type_name(hint), required, default, options=options)
 

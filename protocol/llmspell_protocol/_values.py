@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
-ScriptValue = None | bool | int | float | str | bytes | list["ScriptValue"] | dict[str, "ScriptValue"]
+ScriptValue = (
+    None | bool | int | float | str | bytes | list["ScriptValue"] | dict[str, "ScriptValue"]
+)
 
 MAX_DEPTH: Final = 64
 """Nesting of lists and maps: far above real data, far below any decoder's C stack."""

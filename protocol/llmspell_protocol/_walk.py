@@ -1,0 +1,278 @@
+"""Bounds untrusted msgpack before anything decodes it, and converts between bytes and values.
+
+`check` reads every byte that a worker sends, once, without recursion and without building values:
+what passes is one `ScriptValue` and no more. Only the host walks what it receives. It costs about
+as much as the decoding itself, and a worker has nothing to fear from its host.
+
+Depth counts lists and maps around a place: 0 for a scalar, 1 for `[]`, 2 for `[[]]`. Items count
+every value, containers and map keys included.
+"""
+
+from __future__ import annotations
+
+import math
+from struct import Struct
+from typing import Any, Final
+
+import msgspec
+
+from ._errors import ValueRejected
+from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, ScriptValue
+
+# What the first byte of a value says. A positive number is the size of a value that needs no more
+# looking at; the rest is looked up by these marks.
+_REFUSED, _STR, _BIN, _FLOAT, _UINT64, _ARRAY, _MAP = 0, -1, -2, -3, -4, -5, -6
+
+
+def _sizes() -> tuple[int, ...]:
+    table = [_REFUSED] * 256  # 0xc1 is unused; 0xc7-0xc9 and 0xd4-0xd8 are extensions
+    table[0x00:0x80] = [1] * 0x80  # positive fixint
+    table[0x80:0x90] = [_MAP] * 0x10
+    table[0x90:0xA0] = [_ARRAY] * 0x10
+    table[0xA0:0xC0] = [_STR] * 0x20
+    table[0xE0:0x100] = [1] * 0x20  # negative fixint
+    table[0xC0] = table[0xC2] = table[0xC3] = 1  # nil, false, true
+    table[0xC4:0xC7] = [_BIN] * 3
+    table[0xCA:0xCC] = [_FLOAT] * 2
+    table[0xCC:0xD0] = [2, 3, 5, _UINT64]
+    table[0xD0:0xD4] = [2, 3, 5, 9]
+    table[0xD9:0xDC] = [_STR] * 3
+    table[0xDC:0xDE] = [_ARRAY] * 2
+    table[0xDE:0xE0] = [_MAP] * 2
+    return tuple(table)
+
+
+_SIZES: Final = _sizes()
+
+_LENGTH_BYTES: Final = {
+    **dict.fromkeys((0xC4, 0xD9), 1),
+    **dict.fromkeys((0xC5, 0xDA, 0xDC, 0xDE), 2),
+    **dict.fromkeys((0xC6, 0xDB, 0xDD, 0xDF), 4),
+}
+"""Bytes of the length that follows a first byte which does not hold the length itself."""
+
+_FIXSTR: Final = 0xA0
+"""The first byte above those of small lists and maps."""
+
+_FLOAT64: Final = 0xCB
+
+_I64_TOP: Final = 0x7F
+"""The highest first byte of an unsigned 64-bit integer that fits a signed one."""
+
+_DOUBLE: Final = Struct(">d").unpack_from
+_SINGLE: Final = Struct(">f").unpack_from
+
+_PLAIN: Final = frozenset([type(None), bool, str, bytes])
+_FLOATS: Final = frozenset([float])
+
+_NAME_MAX: Final = 40
+"""Characters of a key or a type name in an error."""
+
+
+def check(
+    data: bytes | memoryview | msgspec.Raw,
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_items: int = MAX_ITEMS,
+) -> None:
+    """Refuse everything that is not exactly one `ScriptValue` as msgpack.
+
+    Raises `ValueRejected` with the rule and the byte where it was broken.
+    """
+    body = data if isinstance(data, bytes) else bytes(data)
+    try:
+        end = _walk(body, max_depth, max_items)
+    except IndexError:
+        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes") from None
+    except UnicodeDecodeError as error:
+        raise ValueRejected(f"a string that is not valid UTF-8 ({error.reason})") from None
+    if end > len(body):
+        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes; {end} announced")
+    if end < len(body):
+        raise ValueRejected(f"{len(body) - end} bytes after the end of the value")
+
+
+# One loop on purpose: a function call for each element would double what every frame costs.
+def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PLR0912, PLR0915
+    """Where the value ends, which may be past the end of `data`."""
+    sizes = _SIZES
+    pos, items = 0, 1
+    left = 1  # values due in the innermost container
+    keys: set[bytes] | None = None  # the keys so far, where that is a map
+    outer: list[tuple[int, set[bytes] | None]] = []
+    while True:
+        while left:
+            left -= 1
+            if keys is not None:
+                byte = data[pos]
+                if 0xA0 <= byte < 0xC0:
+                    start, pos = pos + 1, pos + byte - 0x9F
+                elif sizes[byte] == _STR:
+                    start, pos = _span(data, pos)
+                else:
+                    raise ValueRejected(f"a map key that is not a string, at byte {pos}")
+                key = data[start:pos]
+                if key in keys:
+                    raise ValueRejected(f"a map that has a key twice, at byte {start}")
+                key.decode()
+                keys.add(key)
+            byte = data[pos]
+            size = sizes[byte]
+            if size > 0:
+                pos += size
+            elif size == _STR:
+                if byte < 0xC0:
+                    start, pos = pos + 1, pos + byte - 0x9F
+                else:
+                    start, pos = _span(data, pos)
+                data[start:pos].decode()
+            elif size <= _ARRAY:
+                outer.append((left, keys))
+                if len(outer) > max_depth:
+                    raise ValueRejected(f"nesting over {max_depth}, at byte {pos}")
+                left, pos = _count(data, pos)
+                each = 2 if size == _MAP else 1
+                keys = set() if size == _MAP else None
+                items += left * each
+                if items > max_items:
+                    raise ValueRejected(f"{items} elements or more; the cap is {max_items}")
+                if left * each > len(data) - pos:
+                    raise ValueRejected(
+                        f"{left * each} elements announced at byte {pos}, {len(data) - pos} bytes left"
+                    )
+            else:
+                pos = _rare(data, pos)
+        if not outer:
+            return pos
+        left, keys = outer.pop()
+
+
+def _length(data: bytes, pos: int) -> tuple[int, int]:
+    """The length that follows the first byte at `pos`, and where the contents start."""
+    start = pos + 1 + _LENGTH_BYTES[data[pos]]
+    return int.from_bytes(data[pos + 1 : start], "big"), start
+
+
+def _span(data: bytes, pos: int) -> tuple[int, int]:
+    """Start and end of the contents of the long string, or the bytes, at `pos`."""
+    length, start = _length(data, pos)
+    return start, start + length
+
+
+def _count(data: bytes, pos: int) -> tuple[int, int]:
+    """How many elements (or pairs) the container at `pos` holds, and where they start."""
+    byte = data[pos]
+    return (byte & 0x0F, pos + 1) if byte < _FIXSTR else _length(data, pos)
+
+
+def _rare(data: bytes, pos: int) -> int:
+    """The end of a value that has a rule of its own."""
+    byte = data[pos]
+    kind = _SIZES[byte]
+    if kind == _BIN:
+        return _span(data, pos)[1]
+    if kind == _FLOAT:
+        wide = byte == _FLOAT64
+        end = pos + (9 if wide else 5)
+        if end <= len(data) and not math.isfinite((_DOUBLE if wide else _SINGLE)(data, pos + 1)[0]):
+            raise ValueRejected(f"a number that is not finite, at byte {pos}")
+        return end
+    if kind == _UINT64:
+        if data[pos + 1] > _I64_TOP:
+            raise ValueRejected(f"an integer above {INT_MAX}, at byte {pos}")
+        return pos + 9
+    raise ValueRejected(f"a type that no value has (0x{byte:02x}), at byte {pos}")
+
+
+# --- values in Python ---------------------------------------------------------------------------
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder().decode
+
+
+def pack(value: ScriptValue, *, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) -> bytes:
+    """`value` as msgpack.
+
+    Raises `ValueRejected`, with the path, for what is not a `ScriptValue`: another type (tuples
+    and subclasses included), NaN and infinities, integers beyond 64 bits, lone surrogates, keys
+    that are not strings, cycles and nesting over `max_depth`, more than `max_items` elements.
+    """
+    budget = _Budget(max_depth, max_items)
+    budget.visit(value, 1)
+    try:
+        return _encode(value)
+    except UnicodeEncodeError as error:
+        raise ValueRejected(f"a string that is not valid Unicode ({error.reason})") from None
+
+
+def unpack(
+    data: bytes | memoryview | msgspec.Raw,
+    *,
+    max_depth: int = MAX_DEPTH,
+    max_items: int = MAX_ITEMS,
+) -> ScriptValue:
+    """The value in `data`. Raises `ValueRejected` as `check` does."""
+    check(data, max_depth=max_depth, max_items=max_items)
+    value: ScriptValue = _decode(data)
+    return value
+
+
+class _Budget:
+    """Visits a value in Python. What it does not look at, the encoder refuses."""
+
+    __slots__ = ("_items", "_max_depth", "_max_items")
+
+    def __init__(self, max_depth: int, max_items: int) -> None:
+        self._items = 1
+        self._max_depth = max_depth
+        self._max_items = max_items
+
+    def visit(self, value: Any, depth: int) -> None:
+        """Check `value`, whose lists and maps would be at `depth`."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return
+        if kind is float:
+            if not math.isfinite(value):
+                raise ValueRejected(f"a number that is not finite ({value})")
+        elif kind is int:
+            if not INT_MIN <= value <= INT_MAX:
+                raise ValueRejected("an integer beyond 64 bits")
+        elif kind is list:
+            self._enter(len(value), depth)
+            self._list(value, depth + 1)
+        elif kind is dict:
+            self._enter(2 * len(value), depth)
+            self._map(value, depth + 1)
+        else:
+            raise ValueRejected(f"a {kind.__name__[:_NAME_MAX]}, which is not a value of scripts")
+
+    def _enter(self, elements: int, depth: int) -> None:
+        if depth > self._max_depth:
+            raise ValueRejected(f"nesting over {self._max_depth}, or a value that holds itself")
+        self._items += elements
+        if self._items > self._max_items:
+            raise ValueRejected(f"{self._items} elements or more; the cap is {self._max_items}")
+
+    def _list(self, values: list[Any], depth: int) -> None:
+        if set(map(type, values)) <= _FLOATS and all(map(math.isfinite, values)):
+            return  # embeddings: a hundred thousand numbers
+        for index, value in enumerate(values):
+            try:
+                self.visit(value, depth)
+            except ValueRejected as error:
+                raise _inside(f"[{index}]", error) from None
+
+    def _map(self, values: dict[Any, Any], depth: int) -> None:
+        for key, value in values.items():
+            if type(key) is not str:
+                raise ValueRejected(f"a map key that is a {type(key).__name__[:_NAME_MAX]}")
+            try:
+                self.visit(value, depth)
+            except ValueRejected as error:
+                raise _inside(f".{ascii(key[:_NAME_MAX])[1:-1]}", error) from None
+
+
+def _inside(step: str, error: ValueRejected) -> ValueRejected:
+    """The same error, seen from the container around it."""
+    return ValueRejected(error.reason, f"${step}{error.path[1:]}")
