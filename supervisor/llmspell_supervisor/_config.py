@@ -1,0 +1,144 @@
+"""The operator's config file: policy, profiles and models, in TOML.
+
+Looked for in this order, and only the first is read: `--config FILE`, `$LLMSPELL_CONFIG`, then
+`${XDG_CONFIG_HOME:-~/.config}/llmspell-supervisor/config.toml`. Never in the current folder or
+beside a spell: whoever hands out a folder of spells could plant one there and grant themselves
+what they like. A spell's own wishes go into its manifest, which grants nothing.
+
+    [policy]              ceilings and grants for every run on this machine
+    [profiles.NAME]       the same keys, chosen with --profile NAME; within [policy]
+    [llm]                 models: see `llmspell_bridges.llm`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from ._errors import ConfigError
+from ._fields import check_fields
+from ._policy import MIB
+from ._resolve import Layer
+from ._text import escape_line, nearest
+
+if TYPE_CHECKING:
+    from llmspell_bridges.llm import LlmConfig
+
+    from ._toml import Document
+
+CONFIG_VARIABLE: Final = "LLMSPELL_CONFIG"
+MAX_CONFIG: Final = MIB
+"""Far above any config; bounds what a wrong path can make us parse."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What a config file says, checked. The default says nothing."""
+
+    path: str | None = None
+    """The file, absolute; `None` when there was none."""
+    policy: Mapping[str, Any] = {}
+    profiles: Mapping[str, Mapping[str, Any]] = {}
+    llm: LlmConfig | None = None
+
+    @classmethod
+    def load(cls, path: str) -> Config:
+        """Read `path`. Raises `ConfigError` that names file, line and key."""
+        from ._toml import Document  # only a run with a config pays for TOML
+
+        document = Document.load(path, MAX_CONFIG)
+        document.only("policy", "profiles", "llm")
+        absolute = os.path.abspath(path)
+        profiles = document.table("profiles")
+        return cls(
+            path=absolute,
+            policy=_fields(document, "policy", document.table("policy"), absolute),
+            profiles={name: _profile(document, name, profiles, absolute) for name in profiles},
+            llm=_llm(document, document.table("llm")) if "llm" in document.data else None,
+        )
+
+    def layers(self, profile: str | None = None) -> list[Layer]:
+        """The operator's layers of this file. An unknown profile raises `ConfigError`."""
+        found = [Layer(f"[policy] of {self._shown}", self.policy)] if self.policy else []
+        if profile is not None:
+            if profile not in self.profiles:
+                raise self._no_profile(profile)
+            name = f"profile '{profile}' of {self._shown}"
+            found.append(Layer(name, self.profiles[profile]))
+        return found
+
+    @property
+    def _shown(self) -> str:
+        return escape_line(self.path or "the config")
+
+    def _no_profile(self, profile: str) -> ConfigError:
+        known = tuple(self.profiles)
+        there = f"there are: {', '.join(known)}" if known else f"{self._shown} has no [profiles]"
+        if self.path is None:
+            there = "there is no config file; llmspell-supervisor init writes one"
+        shown = escape_line(profile)
+        return ConfigError(f"no profile '{shown}'{nearest(shown, known)}", there)
+
+
+def user_config_path(environ: Mapping[str, str] = os.environ) -> str:
+    """Where the user's own config is, whether or not it exists."""
+    home = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(home):  # the XDG specification says to ignore a relative one
+        home = os.path.join(os.path.expanduser("~"), ".config")
+    return os.path.join(home, "llmspell-supervisor", "config.toml")
+
+
+def find_config(flag: str | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """The config that applies (see the module), or an empty one. Raises `ConfigError`."""
+    named = flag or environ.get(CONFIG_VARIABLE)
+    if named:
+        return Config.load(named)
+    path = user_config_path(environ)
+    return Config.load(path) if os.path.lexists(path) else Config()
+
+
+def _fields(
+    document: Document, table: str, raw: Mapping[str, Any], absolute: str
+) -> dict[str, Any]:
+    return check_fields(raw, base=os.path.dirname(absolute), fail=document.fail_in(table))
+
+
+def _profile(
+    document: Document, name: str, profiles: Mapping[str, Any], absolute: str
+) -> dict[str, Any]:
+    key = f"profiles.{escape_line(name)}"
+    if not isinstance(profiles[name], dict):
+        raise document.error(key, f"is not a table: write [{key}]")
+    return _fields(document, key, profiles[name], absolute)
+
+
+def _llm(document: Document, raw: Mapping[str, Any]) -> LlmConfig:
+    from llmspell_bridges.llm import LlmConfig
+
+    try:
+        return msgspec.convert(raw, LlmConfig)
+    except msgspec.ValidationError as error:
+        key, message = _explain(str(error), LlmConfig, raw)
+        raise document.error(key, message) from None
+
+
+def _explain(text: str, schema: type[Struct], raw: Mapping[str, Any]) -> tuple[str, str]:
+    """msgspec's message as a dotted key and a reason with the nearest known key."""
+    reason, _, path = text.partition(" - at `$")
+    key = "llm" + path.rstrip("`")
+    if "unknown field" not in reason:
+        return key, reason[:1].lower() + reason[1:]
+    name = reason.partition("`")[2].rstrip("`")
+    known = _known_keys(schema)
+    return f"{key}.{name}", f"unknown key{nearest(name, known)}"
+
+
+def _known_keys(schema: type[Struct]) -> tuple[str, ...]:
+    """Every key of a schema and of the tables inside it."""
+    found: dict[str, None] = {}
+    for described in msgspec.json.schema(schema).get("$defs", {}).values():
+        found.update(dict.fromkeys(described.get("properties", ())))
+    return tuple(found)
