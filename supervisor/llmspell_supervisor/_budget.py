@@ -1,20 +1,96 @@
-"""What one run may still spend. Reserved before each call, settled after it, never overdrawn."""
+"""What one run may still spend: reserved before each call, settled after it, never overdrawn.
+
+Everything happens on the event loop and nothing in here awaits, so a check and its reservation are
+one step: calls that run at the same time cannot pass it together.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from llmspell_bridges import BudgetExceeded
 
 if TYPE_CHECKING:
     from ._policy import Policy
     from ._report import Usage
-    from ._verdict import Verdict
+
+ENTRY_COST: Final = 16
+"""Bytes that a console entry counts at least, so that empty lines are not free to keep."""
 
 
-class BudgetSpent(Exception):
-    """A budget that ends the run is used up. `verdict` says which."""
+class RunBudget:
+    """The budget of one run. Implements `llmspell_bridges.Budget`; counts into a `Usage`."""
 
-    def __init__(self, verdict: Verdict, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.verdict: Verdict = verdict
-        self.message = message
-        self.hint = hint
+    def __init__(self, policy: Policy, usage: Usage) -> None:
+        self._policy = policy
+        self._usage = usage
+        self._reserved_tokens = 0
+        self._reserved_cost = 0.0
+        self._calls = 0
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that are neither used nor reserved."""
+        used = self._usage.prompt_tokens + self._usage.completion_tokens
+        return self._policy.max_tokens - used - self._reserved_tokens
+
+    @property
+    def cost_left(self) -> float:
+        """US dollars that are neither used nor reserved."""
+        return self._policy.max_cost - self._usage.cost - self._reserved_cost
+
+    def reserve(self, *, tokens: int = 0, cost: float = 0.0) -> RunReservation:
+        """Set an upper bound aside before a call. Raises `BudgetExceeded`."""
+        if tokens > self.tokens_left:
+            raise BudgetExceeded("tokens", asked=tokens, left=self.tokens_left)
+        if cost > self.cost_left:
+            raise BudgetExceeded("cost", asked=cost, left=self.cost_left)
+        self._reserved_tokens += tokens
+        self._reserved_cost += cost
+        return RunReservation(self, tokens, cost)
+
+    def settle(
+        self, tokens: int, cost: float, prompt_tokens: int, completion_tokens: int, spent: float
+    ) -> None:
+        """Exchange a reservation for what was really used. Raises `BudgetExceeded`."""
+        self._reserved_tokens -= tokens
+        self._reserved_cost -= cost
+        self._usage.prompt_tokens += prompt_tokens
+        self._usage.completion_tokens += completion_tokens
+        self._usage.cost += spent
+        if self.tokens_left < 0:
+            raise BudgetExceeded("tokens", asked=prompt_tokens + completion_tokens, left=0)
+        if self.cost_left < 0:
+            raise BudgetExceeded("cost", asked=spent, left=0)
+
+    def count_call(self, method: str) -> bool:
+        """Count a call. False when it is one more than the policy gives."""
+        if self._calls >= self._policy.max_calls:
+            return False
+        self._calls += 1
+        self._usage.calls[method] = self._usage.calls.get(method, 0) + 1
+        return True
+
+    def count_output(self, size: int) -> bool:
+        """Count `size` bytes of console text or value. False when they are over the limit."""
+        self._usage.output += size
+        return self._usage.output <= self._policy.max_output
+
+
+class RunReservation:
+    """A share of the budget that one call holds. Settle it exactly once."""
+
+    def __init__(self, budget: RunBudget, tokens: int, cost: float) -> None:
+        self._budget = budget
+        self._tokens = tokens
+        self._cost = cost
+        self._settled = False
+
+    def settle(
+        self, *, prompt_tokens: int = 0, completion_tokens: int = 0, cost: float = 0.0
+    ) -> None:
+        """Book what was used and give back the rest. Raises `BudgetExceeded` when over."""
+        if self._settled:
+            raise RuntimeError("a reservation is settled once")
+        self._settled = True
+        self._budget.settle(self._tokens, self._cost, prompt_tokens, completion_tokens, cost)

@@ -50,6 +50,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         self.forked: asyncio.Future[None] = loop.create_future()
         self.exited: asyncio.Future[control.Exited] = loop.create_future()
+        self.peak_memory = 0
+        """Bytes that its control group counted at most; 0 where the host does not count."""
+        self.out_of_memory = False
+        """Whether the kernel killed in its control group for want of memory."""
         self._pidfd = -1
         self._clock: int | None = None
 
@@ -81,6 +85,12 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         self.group.kill()
+
+    @property
+    def exit(self) -> control.Exited | None:
+        """How it ended; none while it lives, or when its zygote died before it could tell."""
+        done = self.exited.done() and not self.exited.cancelled()
+        return self.exited.result() if done and not self.exited.exception() else None
 
     def fail(self, error: Exception) -> None:
         """The zygote has gone: nobody will hear of this worker again."""
@@ -146,9 +156,15 @@ class Zygote:
             ) from None
 
     @property
-    def alive(self) -> bool:
-        """Whether workers can still be forked from it."""
-        return self._control is not None
+    def hello(self) -> control.Hello | None:
+        """What it said of itself, once it is jailed."""
+        done = self._hello is not None and self._hello.done() and not self._hello.exception()
+        return self._hello.result() if self._hello is not None and done else None
+
+    @property
+    def dead(self) -> bool:
+        """Whether it was started and can fork no more."""
+        return self._hello is not None and self._control is None
 
     @contextlib.asynccontextmanager
     async def worker(self, options: control.WorkerOptions) -> AsyncIterator[Worker]:
@@ -191,6 +207,8 @@ class Zygote:
         finally:
             worker.kill()  # where the pidfd arrived only after the first one
             worker.close()
+            worker.peak_memory = worker.group.peak_memory() or 0
+            worker.out_of_memory = worker.group.out_of_memory()
             worker.group.remove()
             self._workers.pop(worker.number, None)
 

@@ -1,0 +1,171 @@
+"""How a run ended: the first cause wins, and the words that a person reads about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+from llmspell_protocol import ErrorInfo, Failure
+from msgspec import Struct
+
+from ._report import Problem
+from ._units import format_seconds, format_size
+
+if TYPE_CHECKING:
+    from llmspell_bridges import BudgetExceeded
+    from llmspell_protocol.control import Exited
+
+    from ._policy import Policy
+    from ._verdict import Verdict
+
+
+class Ending(Struct, frozen=True):
+    """The verdict, the value as msgpack where there is one, and what went wrong."""
+
+    verdict: Verdict
+    value: bytes | None = None
+    problem: Problem | None = None
+
+
+def _limit(verdict: Verdict, message: str, hint: str) -> Ending:
+    return Ending(verdict, problem=Problem(message=message, hint=hint))
+
+
+def wall_limit(policy: Policy) -> Ending:
+    """The run took longer than its wall time."""
+    return _limit(
+        "wall_limit",
+        f"the spell did not end within {format_seconds(policy.timeout)} (limit: timeout)",
+        "raise it with --timeout, or look for a loop or a slow call",
+    )
+
+
+def cpu_limit(policy: Policy) -> Ending:
+    """The run used more processor time than it may."""
+    return _limit(
+        "cpu_limit",
+        f"the spell used more than {format_seconds(policy.cpu)} of processor time (limit: cpu)",
+        "raise it with --cpu, or look for a loop that does not end",
+    )
+
+
+def memory_limit(policy: Policy) -> Ending:
+    """The run needed more memory than it may hold."""
+    return _limit(
+        "memory_limit",
+        f"the spell needed more than {format_size(policy.memory)} of memory (limit: memory)",
+        "raise it with --memory, or keep less data at once",
+    )
+
+
+def output_limit(policy: Policy) -> Ending:
+    """The run wrote or returned more than it may."""
+    return _limit(
+        "output_limit",
+        f"the spell put out more than {format_size(policy.max_output)} (limit: max_output)",
+        "raise it with --max-output, or log and return less",
+    )
+
+
+def call_limit(policy: Policy) -> Ending:
+    """The run made more bridge calls than it may."""
+    return _limit(
+        "call_limit",
+        f"the spell made more than {policy.max_calls} calls (limit: max_calls)",
+        "raise it with --max-calls, or look for a loop around a call",
+    )
+
+
+def cost_limit(policy: Policy, cause: BudgetExceeded) -> Ending:
+    """The run asked for more tokens or money than it may use."""
+    if cause.what == "tokens":
+        limit, asked, left = f"{policy.max_tokens} tokens", f"{cause.asked:.0f}", f"{cause.left:.0f}"
+        name, flag = "max_tokens", "--max-tokens"
+    else:
+        limit, asked, left = f"${policy.max_cost:g}", f"${cause.asked:.4g}", f"${cause.left:.4g}"
+        name, flag = "max_cost", "--max-cost"
+    return _limit(
+        "cost_limit",
+        f"a call may need {asked} and {left} of {limit} is left (limit: {name})",
+        f"raise it with {flag}, or ask for less (max_tokens of the call)",
+    )
+
+
+def protocol_violation(reason: str) -> Ending:
+    """The worker broke the protocol: it is hostile or broken."""
+    return _limit(
+        "protocol_violation",
+        reason,
+        "a healthy worker cannot do this: treat the spell as hostile",
+    )
+
+
+def cancelled() -> Ending:
+    """Somebody asked for the end."""
+    return _limit("cancelled", "the run was cancelled", "")
+
+
+def supervisor_error(message: str, hint: str = "") -> Ending:
+    """Our side failed; the spell is not to blame."""
+    return _limit("supervisor_error", message, hint)
+
+
+def from_failure(failure: Failure, policy: Policy) -> Ending:
+    """The worker said how the script failed."""
+    if failure.cause == "memory":
+        return memory_limit(policy)
+    verdict: Verdict = "policy_denied" if failure.error.kind == "Policy" else "script_error"
+    return Ending(
+        verdict,
+        problem=Problem(
+            message=failure.error.message,
+            hint=_HINTS.get(failure.error.kind if failure.cause != "syntax" else "syntax", ""),
+            error=failure.error,
+            line=failure.line,
+            column=failure.column,
+            stack=failure.stack,
+        ),
+    )
+
+
+_HINTS: Final = {
+    "syntax": "the spell was not run",
+    "Conversion": "only null, booleans, numbers, strings, bytes, lists and maps can cross",
+    "Policy": "",
+    "RateLimit": "wait and try again, or catch the error and look at retry_after",
+}
+
+_NEAR_LIMIT: Final = 0.9
+"""A worker that crashed while it held this share of its memory most likely crashed for want of
+it: engines abort where they cannot handle a failed allocation."""
+
+
+def from_exit(exited: Exited, policy: Policy, *, peak: int, out_of_memory: bool) -> Ending:
+    """The worker ended without a last word; what the kernel says about it decides."""
+    code = os.waitstatus_to_exitcode(exited.status)
+    if out_of_memory:
+        return memory_limit(policy)
+    if code == -signal.SIGXCPU:
+        return cpu_limit(policy)
+    if code == -signal.SIGSYS:
+        return _crash("the worker made a system call that it may not make, and was killed")
+    if code in _CRASHES and peak >= policy.memory * _NEAR_LIMIT:
+        return memory_limit(policy)
+    if code < 0:
+        return _crash(f"the worker was ended by {signal.Signals(-code).name}")
+    return protocol_violation(f"the worker exited with status {code} and no result")
+
+
+_CRASHES: Final = frozenset({-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGTRAP})
+
+
+def _crash(message: str) -> Ending:
+    return _limit(
+        "engine_crash", message, "the script engine failed; the supervisor is unharmed"
+    )
+
+
+def internal(message: str) -> ErrorInfo:
+    """What a script sees of a bug on our side: no more than that there was one."""
+    return ErrorInfo("Internal", message)

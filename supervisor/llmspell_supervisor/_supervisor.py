@@ -1,0 +1,185 @@
+"""The trusted core: holds bridges and zygotes, resolves nothing, runs spells."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from llmspell_bridges import BridgeError, BridgeRegistry, load
+from llmspell_protocol import ValueRejected, pack
+from llmspell_protocol.control import MethodDoc
+
+from ._cgroups import Cgroups
+from ._errors import ConfigError, UsageError
+from ._policy import Policy
+from ._report import LogEntry, Problem, RunReport
+from ._run import Run
+from ._zygotes import Zygote
+
+if TYPE_CHECKING:
+    from ._config import Config
+    from ._spell import Spell
+
+BRIDGES: Final = ("llm",)
+"""The bridges that come with the supervisor."""
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    """One script engine, as `info` shows it."""
+
+    name: str
+    version: str
+    suffixes: tuple[str, ...]
+    library: tuple[MethodDoc, ...]
+    """Functions that scripts find inside the worker, without a bridge."""
+    layers: dict[str, str]
+    """Containment layer to its state in the zygote."""
+
+
+class Supervisor:
+    """Runs spells, each in a locked process of its own.
+
+        async with Supervisor() as supervisor:
+            report = await supervisor.run(Spell.from_path("hello.lua"))
+
+    Everything that it started is gone at the end of the block. One event loop, not thread-safe.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        model: str | None = None,
+        on_log: Callable[[LogEntry], None] | None = None,
+        on_activity: Callable[[str], None] | None = None,
+    ) -> None:
+        """`model` is the operator's choice and stands above what spells name. The callbacks get
+        each console entry as it arrives and, in a word, what a run is doing.
+        """
+        self._config = config
+        self._model = model
+        self._on_log = on_log
+        self._on_activity = on_activity
+        self._zygotes: dict[tuple[str, bool], Zygote] = {}
+        self._runs: set[Run] = set()
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Supervisor:
+        self._cgroups = Cgroups()
+        self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.cancel_all()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        self._cgroups.close()
+        await self._registry.close()
+
+    def _load(self, name: str) -> Any:
+        settings = self._config.bridges.get(name) if self._config else None
+        try:
+            return load(name, settings)
+        except BridgeError as error:
+            raise ConfigError(error.message, key=error.field) from None
+
+    @property
+    def bridges(self) -> BridgeRegistry:
+        """The bridges of this supervisor. Add more before the first run."""
+        return self._registry
+
+    async def run(
+        self,
+        spell: Spell,
+        *,
+        params: Mapping[str, Any] | None = None,
+        policy: Policy | None = None,
+    ) -> RunReport:
+        """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
+
+        Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
+        host refuses a layer of containment, `SupervisorError` when no worker can be had.
+        """
+        return await self._execute(spell, params or {}, policy or Policy(), "execute")
+
+    async def validate(self, spell: Spell) -> Problem | None:
+        """Parse a spell without running it, in a locked worker. None when it is well formed."""
+        report = await self._execute(spell, {}, Policy(), "validate")
+        return report.problem
+
+    async def _execute(
+        self,
+        spell: Spell,
+        params: Mapping[str, Any],
+        policy: Policy,
+        mode: Literal["execute", "validate"],
+    ) -> RunReport:
+        try:
+            packed = pack(dict(params))
+        except ValueRejected as error:
+            raise UsageError(f"parameters: {error}") from None
+        zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+        if mode == "execute":
+            self._registry.prefetch(policy.allow_bridges if "llm." in spell.source else ())
+        await zygote.start()
+        run = Run(
+            spell,
+            packed,
+            policy,
+            self._registry,
+            number=next(self._numbers),
+            env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
+            model=self._model,
+            on_log=self._on_log,
+            on_activity=self._on_activity,
+        )
+        self._runs.add(run)
+        try:
+            return await run.execute(zygote, mode)
+        finally:
+            self._runs.discard(run)
+
+    def _zygote(self, engine: str, *, strict: bool) -> Zygote:
+        """The zygote of an engine; a new one where there is none or it has died."""
+        key = (engine, strict)
+        zygote = self._zygotes.get(key)
+        if zygote is None or zygote.dead:
+            zygote = self._zygotes[key] = Zygote(engine, self._cgroups, strict=strict)
+        return zygote
+
+    def cancel_all(self) -> None:
+        """End every run with the verdict `cancelled`; their `run` returns."""
+        for run in tuple(self._runs):
+            run.cancel()
+
+    async def engines(self, names: tuple[str, ...] = ("lua", "javascript")) -> list[EngineInfo]:
+        """What the engines say of themselves; starts their zygotes. Raises `SupervisorError`."""
+        zygotes = [self._zygote(name, strict=True) for name in names]
+        hellos = await asyncio.gather(*(zygote.start() for zygote in zygotes))
+        return [
+            EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos
+        ]
+
+
+def run_spell(
+    spell: Spell,
+    *,
+    params: Mapping[str, Any] | None = None,
+    policy: Policy | None = None,
+    config: Config | None = None,
+    model: str | None = None,
+) -> RunReport:
+    """Run one spell and wait: the synchronous front of `Supervisor`. Raises as `Supervisor.run`.
+
+    Not for use inside a running event loop.
+    """
+
+    async def once() -> RunReport:
+        async with Supervisor(config, model=model) as supervisor:
+            return await supervisor.run(spell, params=params, policy=policy)
+
+    return asyncio.run(once())
