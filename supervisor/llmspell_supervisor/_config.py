@@ -7,12 +7,13 @@ what they like. A spell's own wishes go into its manifest, which grants nothing.
 
     [policy]              ceilings and grants for every run on this machine
     [profiles.NAME]       the same keys, chosen with --profile NAME; within [policy]
-    [llm]                 models: see `llmspell_bridges.llm`
+    [NAME]                settings of the bridge NAME, such as [llm]
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,11 +27,10 @@ from ._resolve import Layer
 from ._text import escape_line, nearest
 
 if TYPE_CHECKING:
-    from llmspell_bridges.llm import LlmConfig
-
     from ._toml import Document
 
 CONFIG_VARIABLE: Final = "LLMSPELL_CONFIG"
+_OURS: Final = ("policy", "profiles")
 MAX_CONFIG: Final = MIB
 """Far above any config; bounds what a wrong path can make us parse."""
 
@@ -42,7 +42,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """The file, absolute; `None` when there was none."""
     policy: Mapping[str, Any] = {}
     profiles: Mapping[str, Mapping[str, Any]] = {}
-    llm: LlmConfig | None = None
+    bridges: Mapping[str, Mapping[str, Any]] = {}
+    """Settings by bridge, as `llmspell_bridges.load` takes them."""
 
     @classmethod
     def load(cls, path: str) -> Config:
@@ -50,14 +51,13 @@ class Config(Struct, frozen=True, kw_only=True):
         from ._toml import Document  # only a run with a config pays for TOML
 
         document = Document.load(path, MAX_CONFIG)
-        document.only("policy", "profiles", "llm")
         absolute = os.path.abspath(path)
         profiles = document.table("profiles")
         return cls(
             path=absolute,
             policy=_fields(document, "policy", document.table("policy"), absolute),
             profiles={name: _profile(document, name, profiles, absolute) for name in profiles},
-            llm=_llm(document, document.table("llm")) if "llm" in document.data else None,
+            bridges=_bridges(document),
         )
 
     def layers(self, profile: str | None = None) -> list[Layer]:
@@ -115,29 +115,35 @@ def _profile(
     return _fields(document, key, profiles[name], absolute)
 
 
-def _llm(document: Document, raw: Mapping[str, Any]) -> LlmConfig:
-    from llmspell_bridges.llm import LlmConfig
+def _bridges(document: Document) -> dict[str, dict[str, Any]]:
+    """Every other table has the name of a bridge, and that bridge accepts it."""
+    names = [name for name in document.data if name not in _OURS]
+    if not names:
+        return {}
+    from llmspell_bridges import available  # only a config with such a table pays for it
 
+    document.only(*_OURS, *available())
+    return {name: _bridge(document, name) for name in names}
+
+
+def _bridge(document: Document, name: str) -> dict[str, Any]:
+    from llmspell_bridges import BridgeError, load
+
+    settings = document.table(name)
     try:
-        return msgspec.convert(raw, LlmConfig)
-    except msgspec.ValidationError as error:
-        key, message = _explain(str(error), LlmConfig, raw)
-        raise document.error(key, message) from None
-
-
-def _explain(text: str, schema: type[Struct], raw: Mapping[str, Any]) -> tuple[str, str]:
-    """msgspec's message as a dotted key and a reason with the nearest known key."""
-    reason, _, path = text.partition(" - at `$")
-    key = "llm" + path.rstrip("`")
-    if "unknown field" not in reason:
-        return key, reason[:1].lower() + reason[1:]
-    name = reason.partition("`")[2].rstrip("`")
-    known = _known_keys(schema)
-    return f"{key}.{name}", f"unknown key{nearest(name, known)}"
+        load(name, settings)
+    except BridgeError as error:
+        key, reason = error.field or name, error.message
+        if unknown := re.search(r"unknown field `([^`]*)`", reason):
+            key = f"{key}.{unknown[1]}"
+            reason = f"unknown key{nearest(unknown[1], _known_keys(type(load(name)).config))}"
+        reason = reason.removeprefix(f"[{key}] ")
+        raise document.error(key, reason[:1].lower() + reason[1:]) from None
+    return settings
 
 
 def _known_keys(schema: type[Struct]) -> tuple[str, ...]:
-    """Every key of a schema and of the tables inside it."""
+    """Every key of a bridge's settings and of the tables inside them."""
     found: dict[str, None] = {}
     for described in msgspec.json.schema(schema).get("$defs", {}).values():
         found.update(dict.fromkeys(described.get("properties", ())))

@@ -17,6 +17,7 @@ how to give it. A manifest cannot loosen isolation.
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -158,9 +159,19 @@ def _outside(name: str, given: Any, wanted: Any) -> Iterator[str]:
 
 
 def _covers(name: str, grant: str, item: str) -> bool:
-    """Whether `grant` gives `item`: itself, a folder below it, a host below a `*.` domain."""
-    if grant == item or (name == "allow_models" and grant == "*"):
+    """Whether `grant` gives `item`: itself, a folder below it, a host or model of its pattern."""
+    if grant == item:
         return True
+    if name == "allow_models":
+        return _model_covers(grant, item)
     if GRANTS[name] == "directory":
         return item.startswith(grant.rstrip("/") + "/")
     return GRANTS[name] == "domain" and grant.startswith("*.") and item.endswith(grant[1:])
+
+
+def _model_covers(grant: str, item: str) -> bool:
+    """A pattern within a pattern is judged by its beginning only: `a/*` gives `a/b-*`."""
+    if not any(mark in item for mark in "*?["):
+        return fnmatch.fnmatchcase(item, grant)
+    prefix = grant.removesuffix("*")
+    return prefix != grant and not any(m in prefix for m in "*?[") and item.startswith(prefix)
