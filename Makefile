@@ -1,0 +1,134 @@
+# The one door: people, the README and continuous integration call these targets.
+#
+# Each environment is a target that depends on pyproject.toml and a lock file, so it is built once
+# and again when either changes. Installs are quiet; a failed one shows its log.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+TOOLS := .venv-tools
+BIN := $(VENV)/bin
+SPELL ?= examples/basic-llm.lua
+MODEL ?=
+ARGS ?=
+
+# An import without bytecode takes twice as long, and pip must install into our environment only.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.PHONY: help run test test-all lint format bench fuzz lock wheel clean
+
+help: ## Show this list
+	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) |
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [SPELL=FILE] [ARGS=...]
+	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >&2
+	$(BIN)/llmspell-supervisor run --model "$(or $(MODEL),local)" $(ARGS) $(SPELL)
+
+test: $(VENV)/.dev ## Run the tests [ARGS="-k name"]
+	@$(BIN)/llmspell-supervisor model install >&2
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: ## Run the tests on each of Python 3.11, 3.12 and 3.13 that this machine has
+	@failed=
+	for version in 3.11 3.12 3.13; do
+	  found=
+	  for python in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python; do
+	    # A shim on PATH may stand for a version that is not there: only running it tells.
+	    if "$$python" -c '' 2>/dev/null; then found=$$python; break; fi
+	  done
+	  if [ -z "$$found" ]; then echo "Python $$version: not on this machine" >&2; continue; fi
+	  echo "Python $$version: $$found" >&2
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || failed="$$failed $$version"
+	done
+	[ -z "$$failed" ] || { echo "The tests failed on Python$$failed" >&2; exit 1; }
+
+lint: $(VENV)/.dev ## Check style, types and who imports whom
+	@$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-cache --no-logo
+	echo "lint: clean"
+
+format: $(VENV)/.dev ## Format the code and fix what ruff can fix
+	@$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
+	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)
+
+fuzz: $(VENV)/.dev ## Run the long fuzz tests: a million mutated frames and more
+	@$(BIN)/python -m pytest -m fuzz $(ARGS)
+
+lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
+	@echo "make: resolving" >&2
+	compile="$(TOOLS)/bin/uv pip compile --quiet --upgrade pyproject.toml"
+	$$compile --extra local --group build -o requirements.lock
+	$$compile --extra local --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
+
+wheel: $(VENV)/.run ## Build the wheel into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . 
+	ls dist/*.whl
+
+clean: ## Remove environments, wheels and caches
+	@rm -rf .venv .venv-* dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- environments -----------------------------------------------------------------------------
+
+# $(call install,DIR,LOCK,WHAT): an environment in DIR that holds what LOCK names. Hashes are
+# checked; --no-deps because the lock is complete, and leaves out what it leaves out on purpose.
+# Bytecode is compiled on all cores, which pip does on one.
+define install
+	umask 022
+	[ "$$(uname -s)" = Linux ] || {
+	  echo "llmspell-supervisor needs Linux: spells are held by seccomp, Landlock and namespaces" >&2
+	  exit 1
+	}
+	command -v "$(PYTHON)" >/dev/null || {
+	  echo "make: there is no '$(PYTHON)'; name a Python 3.11, 3.12 or 3.13: make PYTHON=..." >&2
+	  exit 1
+	}
+	"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || {
+	  echo "make: '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1);" \
+	    "name a Python 3.11, 3.12 or 3.13: make PYTHON=..." >&2
+	  exit 1
+	}
+	"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || {
+	  echo "make: '$(PYTHON)' cannot make environments; on Debian: apt-get install python3-venv" >&2
+	  exit 1
+	}
+	if ! $(1)/bin/python -m pip --version >/dev/null 2>&1; then
+	  echo "make: creating $(1) ($$("$(PYTHON)" --version))" >&2
+	  "$(PYTHON)" -m venv --clear $(1)
+	fi
+	log=$(1)/install.log
+	quietly() { "$$@" >"$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; }
+	echo "make: installing $(3), about a minute the first time" >&2
+	quietly $(1)/bin/python -m pip install --no-compile --no-deps --require-hashes -r $(2)
+endef
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	@$(call install,$(VENV),requirements.lock,llmspell-supervisor)
+	quietly $(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	# Some packages ship templates that are no Python: those stay as they are.
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >>"$$log" 2>&1 || true
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@$(call install,$(VENV),requirements-dev.lock,what tests and linters need)
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >>"$$log" 2>&1 || true
+	touch $@
+
+$(TOOLS)/.tools: requirements-tools.lock
+	@$(call install,$(TOOLS),requirements-tools.lock,uv and deno)
+	touch $@
