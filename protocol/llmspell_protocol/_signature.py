@@ -58,7 +58,7 @@ class Signature:
     __slots__ = ("_decoder", "_fields", "doc", "name", "parameters", "result", "result_type")
 
     def __init__(self, function: Callable[..., Any], *, skip: tuple[str, ...] = ("self",)) -> None:
-        hints = typing.get_type_hints(function)
+        hints = typing.get_type_hints(function, include_extras=True)  # limits of values
         code = function.__code__
         names = [n for n in code.co_varnames[: code.co_argcount] if n not in skip]
         defaults = function.__defaults__ or ()
