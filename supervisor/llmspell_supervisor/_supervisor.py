@@ -124,7 +124,8 @@ class Supervisor:
             raise UsageError(f"parameters: {error}") from None
         zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
         if mode == "execute":
-            self._registry.prefetch(policy.allow_bridges if "llm." in spell.source else ())
+            named = [name for name in policy.allow_bridges if name in spell.source]
+            self._registry.prefetch(named)  # a hint: an import in the background, at worst idle
         await zygote.start()
         run = Run(
             spell,

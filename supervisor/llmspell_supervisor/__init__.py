@@ -1,0 +1,90 @@
+"""The trusted core: runs untrusted spells, each in a locked process of its own.
+
+    async with Supervisor() as supervisor:
+        report = await supervisor.run(Spell.from_path("hello.lua"))
+
+or, without an event loop, `run_spell(Spell.from_path("hello.lua"))`. Names are imported when they
+are first used: the command line starts a worker's zygote before it imports the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ._config import Config, find_config
+    from ._errors import (
+        ConfigError,
+        IsolationError,
+        PolicyError,
+        SpellError,
+        SupervisorError,
+        UsageError,
+    )
+    from ._policy import Policy
+    from ._report import LogEntry, Problem, RunReport, Usage
+    from ._resolve import Layer, Resolved, resolve
+    from ._spell import Spell
+    from ._supervisor import EngineInfo, Supervisor, run_spell
+    from ._verdict import EXIT_CODES, Verdict
+
+_HOMES: Final = {
+    "Config": "_config",
+    "ConfigError": "_errors",
+    "EXIT_CODES": "_verdict",
+    "EngineInfo": "_supervisor",
+    "IsolationError": "_errors",
+    "Layer": "_resolve",
+    "LogEntry": "_report",
+    "Policy": "_policy",
+    "PolicyError": "_errors",
+    "Problem": "_report",
+    "Resolved": "_resolve",
+    "RunReport": "_report",
+    "Spell": "_spell",
+    "SpellError": "_errors",
+    "Supervisor": "_supervisor",
+    "SupervisorError": "_errors",
+    "Usage": "_report",
+    "UsageError": "_errors",
+    "Verdict": "_verdict",
+    "find_config": "_config",
+    "resolve": "_resolve",
+    "run_spell": "_supervisor",
+}
+
+__all__ = [
+    "EXIT_CODES",
+    "Config",
+    "ConfigError",
+    "EngineInfo",
+    "IsolationError",
+    "Layer",
+    "LogEntry",
+    "Policy",
+    "PolicyError",
+    "Problem",
+    "Resolved",
+    "RunReport",
+    "Spell",
+    "SpellError",
+    "Supervisor",
+    "SupervisorError",
+    "Usage",
+    "UsageError",
+    "Verdict",
+    "find_config",
+    "resolve",
+    "run_spell",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,110 @@
+"""However a run ends, no process, descriptor or control group of ours is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from llmspell_supervisor import Policy, Spell, Supervisor
+
+ENDLESS = {"lua": "console.log('up') while true do end", "javascript": "console.log('up'); while (true);"}
+
+PROGRAM = """
+import asyncio, sys
+from llmspell_supervisor import Policy, Spell, Supervisor
+async def main():
+    async with Supervisor(on_log=lambda entry: print(entry.text, flush=True)) as supervisor:
+        spell = Spell.from_text(sys.argv[2], sys.argv[1])
+        await supervisor.run(spell, policy=Policy(cpu=60, timeout=60))
+asyncio.run(main())
+"""
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below `pid`, by walking /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = (entry / "stat").read_text()
+                parent = int(stat.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found: set[int] = set()
+    queue = [pid]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found.update(below)
+        queue += below
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those that still run; a zombie does not."""
+    running = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                running.add(pid)
+    return running
+
+
+@pytest.mark.parametrize("engine", ["lua", "javascript"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_supervisor_leaves_no_process_after_one_second(
+    engine: str, number: signal.Signals
+) -> None:
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, engine, ENDLESS[engine]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert supervisor.stdout is not None
+    with supervisor:
+        assert supervisor.stdout.readline() == b"up\n"
+        below = descendants(supervisor.pid)
+        assert len(below) >= 3  # the outer process, the zygote, the worker
+        supervisor.send_signal(number)
+        supervisor.wait()
+        deadline = time.monotonic() + 1.0
+        while alive(below) and time.monotonic() < deadline:
+            os.sched_yield()
+        assert not alive(below)
+
+
+@pytest.mark.parametrize("engine", ["lua", "javascript"])
+def test_a_cancelled_task_leaves_no_worker(engine: str) -> None:
+    async def scenario() -> set[int]:
+        started = asyncio.Event()
+        async with Supervisor(on_log=lambda _: started.set()) as supervisor:
+            spell = Spell.from_text(ENDLESS[engine], engine)
+            task = asyncio.create_task(supervisor.run(spell, policy=Policy(cpu=60)))
+            await started.wait()
+            before = descendants(os.getpid())
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return before - descendants(os.getpid())
+
+    assert len(asyncio.run(scenario())) == 1  # the worker, and only it
+    assert not alive(descendants(os.getpid()))
+
+
+def test_many_runs_leak_no_descriptor() -> None:
+    async def scenario() -> tuple[int, int]:
+        async with Supervisor() as supervisor:
+            spell = Spell.from_text("return 1", "lua")
+            await supervisor.run(spell)
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(20):
+                assert (await supervisor.run(spell)).value == 1
+            return before, len(os.listdir("/proc/self/fd"))
+
+    before, after = asyncio.run(scenario())
+    assert before == after
