@@ -57,7 +57,7 @@ class Session:
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._next_id = 1
-        self._open: set[int] = set()
+        self._streams: set[int] = set()  # those that may be credited or closed
 
     def fileno(self) -> int:
         """The read end, for an event loop."""
@@ -73,23 +73,25 @@ class Session:
                 f"{method}: {len(args)} bytes of arguments; the limit is {self.limits.max_request}"
             )
             raise HostError(ErrorInfo("Validation", text))
-        if len(self._open) >= self.limits.max_in_flight:
-            text = f"{method}: {len(self._open)} calls are open already; the limit is that many"
+        if (count := len(self._connection.open_calls)) >= self.limits.max_in_flight:
+            text = f"{method}: {count} calls are open already, which is the limit"
             raise HostError(ErrorInfo("Limit", text, retryable=True))
         number = self._next_id
         self._send(Call(number, method, Raw(args), credit))
         self._next_id += 1
-        self._open.add(number)
+        if credit:
+            self._streams.add(number)
         return number
 
     def credit(self, number: int, chunks: int) -> None:
         """The script has consumed `chunks` chunks of a stream: the host may send as many more."""
-        if number in self._open:
+        if number in self._streams:
             self._send(Credit(number, chunks))
 
     def close(self, number: int) -> None:
         """The script wants no more of a stream. Its `Reply` or `Fault` still comes."""
-        if number in self._open:
+        if number in self._streams:
+            self._streams.remove(number)
             self._send(Close(number))
 
     def log(self, level: LogLevel, text: str) -> None:
@@ -136,7 +138,7 @@ class Session:
                 continue
             assert isinstance(message, Reply | Fault | Chunk)  # the order table allows no other
             if not isinstance(message, Chunk):
-                self._open.discard(message.id)
+                self._streams.discard(message.id)
             return message
         return None
 
