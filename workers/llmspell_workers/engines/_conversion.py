@@ -1,0 +1,43 @@
+"""Rules and words that every engine shares when script values leave as `ScriptValue`s.
+
+Each engine converts in its own language, inside the worker, and hands over msgpack. Where a value
+cannot cross, it raises an error of kind Conversion whose message is one of `REASONS`, then ` at `
+and the path. A path starts with `$` for the returned value and `argument N` (from 1) for a call's,
+goes on with `.key` or `["other key"]` and `[index]` from 0 in every language, and is left out when
+it is `$` alone.
+
+Rules that are not plain from the messages:
+
+- Text that is valid UTF-8 is str; other octets (a Lua string, a Uint8Array) are bytes. What the
+  host calls bytes is a Lua string, and a Uint8Array in JavaScript.
+- An integral JavaScript number within 2^53 is an int. A Lua number is what `math.type` calls it.
+- `null` inside a list or map is `json.null` in Lua, so that nothing is lost; alone, as a returned
+  value or an answer, it is nil.
+- Only own, enumerable, string-named fields are read; metatables and prototypes are not asked.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmspell_protocol import MAX_DEPTH, MAX_ITEMS
+
+ENVELOPE_ITEMS: Final = 16
+"""Elements of a message around its value; the item cap of the wire counts them too."""
+
+ITEMS: Final = MAX_ITEMS - ENVELOPE_ITEMS
+"""Elements of one value: every value inside it and every key."""
+
+REASONS: Final = {
+    "finite": "NaN and infinities cannot cross",
+    "range": "an integer beyond 64 bits cannot cross",
+    "cycle": "a value that contains itself cannot cross",
+    "depth": f"nesting deeper than {MAX_DEPTH} levels cannot cross",
+    "items": f"more than {ITEMS} elements cannot cross",
+    "holes": "a list with holes cannot cross; fill them with null",
+    "mixed": "a table with both list items and named fields cannot cross",
+    "key": "a map key must be a string, not a %s",
+    "type": "a %s cannot cross",
+    "text": "text that is not valid Unicode cannot cross",
+}
+"""Reason by its short name; `%s` stands for the script language's name of a type."""
