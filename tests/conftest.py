@@ -1,0 +1,65 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.leftovers import Leftovers
+from tests.support.users import OrdinaryUser
+
+OUR_VARIABLES = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "PYTHON", "XDG_")
+"""Prefixes of what a developer may have set and a test must not depend on."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what only root can show when somebody else runs the suite."""
+    if os.getuid() == 0:
+        return
+    skip = pytest.mark.skip(reason="says something about a supervisor that root runs")
+    for item in items:
+        if item.get_closest_marker("root"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nothing_is_left() -> Iterator[None]:
+    """When the suite is over, no process of ours is: zygote, worker, model or supervisor."""
+    leftovers = Leftovers()
+    yield
+    assert not (found := leftovers.wait()), f"processes outlived the tests: {found}"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Environment variables for a command under test: a home of its own, none of the user's keys."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OUR_VARIABLES)}
+    return {**kept, "HOME": str(tmp_path)}
+
+
+@pytest.fixture(scope="session")
+def _user_home() -> Iterator[Path]:
+    # Not below pytest's own temporary folder, which is closed to other users.
+    home = Path(tempfile.mkdtemp(prefix="llmspell-user-"))
+    home.chmod(0o755)
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ordinary_user(_user_home: Path) -> OrdinaryUser:
+    """Runs commands as somebody who is not root; directly, when nobody here is root."""
+    user = OrdinaryUser(user_home := _user_home)
+    user.give(user_home)
+    seen = user.run([sys.executable, "-c", "import os, msgspec, llmspell_protocol; print(os.getuid())"])
+    if seen.returncode != 0:
+        pytest.skip(f"this root may not become an ordinary user: {seen.stderr.strip()[-300:]}")
+    assert seen.stdout.strip() == str(user.uid)
+    return user
