@@ -14,7 +14,7 @@ import os
 from typing import Final, NamedTuple
 
 _PREFIX: Final = "llmspell-"
-_V1_CONTROLLERS: Final = ("memory", "pids")
+_CONTROLLERS: Final = ("memory", "pids")
 _WORKER_TASKS: Final = 32
 """Processes and threads in a worker's group: SpiderMonkey's helpers are at most 8 on 2 cores and
 seccomp stops any new one, so this only bounds what happens before lock-down."""
@@ -41,7 +41,7 @@ def discover() -> list[Hierarchy]:
 
 
 def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
-    own = {}
+    own: dict[str, str] = {}
     for line in groups.splitlines():  # "4:memory:/path", and "0::/path" for version 2
         _, controllers, path = line.split(":", 2)
         own[controllers] = path
@@ -55,9 +55,10 @@ def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
             with contextlib.suppress(OSError), open(f"{base}/cgroup.controllers") as file:
                 found.append(Hierarchy(2, frozenset(file.read().split()), base))
         elif kind == "cgroup":
-            names = frozenset(options.split(",")) & frozenset(_V1_CONTROLLERS)
-            if names and (path := next((p for c, p in own.items() if names & set(c.split(","))), None)):
-                found.append(Hierarchy(1, names, _inside(mount, root, path)))
+            names = frozenset(options.split(",")) & frozenset(_CONTROLLERS)
+            paths = [p for c, p in own.items() if names & set(c.split(","))]
+            if paths:
+                found.append(Hierarchy(1, names, _inside(mount, root, paths[0])))
     return [h for h in found if os.access(h.base, os.W_OK)]
 
 
@@ -121,14 +122,9 @@ class Cgroups:
             _remove_stale(hierarchy.base)
             path = f"{hierarchy.base}/{name}"
             with contextlib.suppress(OSError):
-                if hierarchy.version == 2:
-                    wanted = hierarchy.controllers & {"memory", "pids"}
-                    for controller in wanted:
-                        _write(f"{hierarchy.base}/cgroup.subtree_control", f"+{controller}")
-                os.makedirs(path, exist_ok=True)
-                if hierarchy.version == 2:
-                    for controller in wanted:
-                        _write(f"{path}/cgroup.subtree_control", f"+{controller}")
+                _delegate(hierarchy, hierarchy.base)
+                os.mkdir(path)
+                _delegate(hierarchy, path)
                 self._own.append((hierarchy, path))
 
     @property
@@ -140,7 +136,7 @@ class Cgroups:
                 parts += [f"v1 {name}" for name in sorted(hierarchy.controllers)]
             else:
                 with contextlib.suppress(OSError), open(f"{path}/cgroup.controllers") as file:
-                    parts += [f"v2 {name}" for name in file.read().split() if name in ("memory", "pids")]
+                    parts += [f"v2 {n}" for n in file.read().split() if n in _CONTROLLERS]
                 parts.append("v2 kill")
         return ", ".join(parts)
 
@@ -159,6 +155,13 @@ class Cgroups:
         """Remove the supervisor's own groups."""
         for _, path in self._own:
             _remove_tree(path)
+
+
+def _delegate(hierarchy: Hierarchy, path: str) -> None:
+    """Let the groups below `path` have controllers of their own (version 2 asks for each)."""
+    if hierarchy.version == 2:
+        for controller in hierarchy.controllers & frozenset(_CONTROLLERS):
+            _write(f"{path}/cgroup.subtree_control", f"+{controller}")
 
 
 def _limit(hierarchy: Hierarchy, path: str, memory: int) -> None:

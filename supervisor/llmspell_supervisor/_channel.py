@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from llmspell_protocol import (
     NEED_DATA,
@@ -96,7 +96,7 @@ class Channel:
                 message = self._connection.next_message()
                 if message is NEED_DATA:
                     return
-                self._on_message(message)
+                self._on_message(cast("WorkerMessage", message))  # the host's end reads no other
         except RemoteProtocolError as breach:
             self._finish(breach)
 

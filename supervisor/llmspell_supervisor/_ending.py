@@ -10,7 +10,7 @@ from llmspell_protocol import ErrorInfo, Failure
 from msgspec import Struct
 
 from ._report import Problem
-from ._units import format_seconds, format_size
+from ._units import format_time, format_size
 
 if TYPE_CHECKING:
     from llmspell_bridges import BudgetExceeded
@@ -36,7 +36,7 @@ def wall_limit(policy: Policy) -> Ending:
     """The run took longer than its wall time."""
     return _limit(
         "wall_limit",
-        f"the spell did not end within {format_seconds(policy.timeout)} (limit: timeout)",
+        f"the spell did not end within {format_time(policy.timeout)} (limit: timeout)",
         "raise it with --timeout, or look for a loop or a slow call",
     )
 
@@ -45,7 +45,7 @@ def cpu_limit(policy: Policy) -> Ending:
     """The run used more processor time than it may."""
     return _limit(
         "cpu_limit",
-        f"the spell used more than {format_seconds(policy.cpu)} of processor time (limit: cpu)",
+        f"the spell used more than {format_time(policy.cpu)} of processor time (limit: cpu)",
         "raise it with --cpu, or look for a loop that does not end",
     )
 

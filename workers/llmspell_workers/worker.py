@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NoReturn
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
+    Caps,
     Connection,
     ErrorInfo,
     Failure,
-    Message,
     Ready,
     Result,
     Role,
@@ -20,7 +20,7 @@ from llmspell_protocol import (
 from msgspec import Raw
 
 from ._session import Session
-from .containment import Plan, contain, prepare, self_test
+from .containment import IN_FD, OUT_FD, Plan, contain, prepare, self_test
 from .engines import EngineOptions, ScriptFailure
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from .containment import Layers
     from .engines import ScriptEngine
 
-READ_SIZE = 65536
+_OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, credit=1 << 16)
+"""A worker need not be protected from its host, which enforces the real caps at its own end."""
+
+_READ_SIZE = 65536
 """Bytes per read: the capacity of a pipe by default (pipe(7))."""
 
 
@@ -41,7 +44,73 @@ def run_worker(
     fds: list[int],
 ) -> NoReturn:
     """Everything between fork(2) and _exit(2). Runs in the new process; never returns."""
+    status = 70  # EX_SOFTWARE of sysexits.h
     try:
-        Worker(engine, options, program, layers, fds).run()
+        reader, writer, *cgroups = fds
+        plan = Plan(
+            reader=reader,
+            writer=writer,
+            memory=options.memory,
+            cpu=options.cpu_seconds,
+            program=program,
+            jit=options.jit,
+            cgroups=tuple(cgroups),
+        )
+        _serve(engine, options, plan, layers)
+        status = 0
     finally:
-        os._exit(70)  # whatever happened, the fork must never go back into the zygote's loop
+        # Whatever happened, the fork must never go back into the zygote's loop; and no finalizer
+        # of an engine may run, since a script may have written it.
+        os._exit(status)
+
+
+def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:
+    connection = Connection(Role.WORKER, _OUR_CAPS)
+    prepare(plan, layers)
+    try:
+        engine.start(EngineOptions(heap=options.heap, jit=options.jit))
+        contain(plan, layers)
+        self_test(plan, layers)
+        engine.self_test()
+    except Exception as error:  # noqa: BLE001 - whatever it is, no script may come to this worker
+        _write(connection.send(Failure("error", ErrorInfo("Internal", str(error)))))
+        return
+    ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict())
+    _write(connection.send(ready))
+    start = _await_start(connection)
+    session = Session(connection, IN_FD, OUT_FD, start)
+    _write(connection.send(_outcome(engine, start, session)))
+
+
+def _await_start(connection: Connection) -> Start:
+    while (message := connection.next_message()) is NEED_DATA:
+        data = os.read(IN_FD, _READ_SIZE)
+        if not data:
+            os._exit(0)  # the supervisor has gone, or has no use for a worker any more
+        connection.receive_data(data)
+    assert isinstance(message, Start)  # the order table allows no other
+    return message
+
+
+def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | Failure:
+    try:
+        if start.mode == "validate":
+            engine.validate(start)
+            return Result(Raw(b"\xc0"))  # msgpack's nil
+        value = engine.execute(start, session)
+    except ScriptFailure as failure:
+        return Failure(
+            failure.cause, failure.error, failure.line, failure.column, failure.stack
+        )
+    except MemoryError:
+        return Failure("memory", ErrorInfo("Script", "out of memory"))
+    if len(value) > start.limits.max_result:
+        text = f"the result has {len(value)} bytes; the limit is {start.limits.max_result}"
+        return Failure("conversion", ErrorInfo("Limit", text, field="max_output"))
+    return Result(Raw(value))
+
+
+def _write(frame: bytes) -> None:
+    view = memoryview(frame)
+    while view:
+        view = view[os.write(OUT_FD, view) :]
