@@ -136,7 +136,7 @@ class Connection:
 
     def _unsendable(self, message: HostMessage | WorkerMessage) -> LocalProtocolError:
         name = type(message).__name__
-        if self._state is State.ERROR:
+        if self._error:
             return LocalProtocolError(f"{name} on a dead connection: {self._error}")
         if self._state is State.DONE:
             return SessionOver(f"{name} after the worker's last message")
@@ -149,7 +149,7 @@ class Connection:
 
         Raises `RemoteProtocolError` on a dead connection, `LocalProtocolError` after the end.
         """
-        if self._state is State.ERROR:
+        if self._error:
             raise RemoteProtocolError(self._error)
         if self._eof:
             raise LocalProtocolError("data after the end of the stream")
@@ -165,7 +165,7 @@ class Connection:
         Raises `RemoteProtocolError`; from then on the state is ERROR, and this, `send` and
         `receive_data` raise.
         """
-        if self._state is State.ERROR:
+        if self._error:
             raise RemoteProtocolError(self._error)
         body = self._frames.next()
         if body is None:

@@ -6,6 +6,7 @@ more frame as has arrived, which is never more than its header announced.
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from typing import Final
 
@@ -13,9 +14,12 @@ HEADER: Final = 4
 """Bytes of the header: the length of the body, big-endian and unsigned."""
 
 
+_length: Final = struct.Struct(">I")
+
+
 def frame(body: bytes) -> bytes:
     """The frame that carries `body`."""
-    return len(body).to_bytes(HEADER, "big") + body
+    return _length.pack(len(body)) + body
 
 
 class FrameReader:
@@ -36,34 +40,51 @@ class FrameReader:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next piece of the stream."""
-        if self.breach:
-            return
-        if not self._need and not self._partial and len(data) > HEADER:
-            need = int.from_bytes(data[:HEADER], "big")
-            if len(data) == HEADER + need <= HEADER + self._cap:
-                self._frames.append(bytes(data[HEADER:]))  # one piece, one frame: the usual case
+        pos, end = 0, len(data)
+        if self._partial or self._need:
+            pos = self._resume(memoryview(data))
+        while end - pos >= HEADER and not self.breach:
+            start = pos + HEADER
+            need = _length.unpack_from(data, pos)[0]
+            if not self._allowed(need):
                 return
-        with memoryview(data) as view:
-            self._split(view)
+            if end - start < need:
+                self._need = need
+                pos = start
+                break
+            pos = start + need
+            self._frames.append(bytes(data[start:pos]))
+        if pos < end and not self.breach:
+            self._partial += data[pos:]
 
-    def _split(self, view: memoryview) -> None:
-        pos, end = 0, len(view)
-        while pos < end:
-            want = (self._need or HEADER) - len(self._partial)
-            take = min(want, end - pos)
-            self._partial += view[pos : pos + take]
-            pos += take
-            if take < want:
-                return
-            if not self._need:
-                self._need = int.from_bytes(self._partial, "big")
-                if not 1 <= self._need <= self._cap:
-                    self.breach = f"a header announced {self._need} bytes; 1 to {self._cap} allowed"
-                    pos = end
-            else:
-                self._frames.append(bytes(self._partial))
-                self._need = 0
+    def _resume(self, data: memoryview) -> int:
+        """Add to the unfinished header and body what `data` holds of them; how much that was."""
+        used = 0
+        if not self._need:
+            used = self._fill(data, HEADER)
+            if len(self._partial) < HEADER:
+                return used
+            need = _length.unpack(self._partial)[0]
             self._partial = bytearray()
+            if not self._allowed(need):
+                return len(data)
+            self._need = need
+        used += self._fill(data[used:], self._need)
+        if len(self._partial) == self._need:
+            self._frames.append(bytes(self._partial))
+            self._partial = bytearray()
+            self._need = 0
+        return used
+
+    def _fill(self, data: memoryview, want: int) -> int:
+        take = min(want - len(self._partial), len(data))
+        self._partial += data[:take]
+        return take
+
+    def _allowed(self, need: int) -> bool:
+        if not 1 <= need <= self._cap:
+            self.breach = f"a header that announces {need} bytes; 1 to {self._cap} are allowed"
+        return not self.breach
 
     def next(self) -> bytes | None:
         """The next whole body, or None."""

@@ -4,14 +4,14 @@
 what passes is one `ScriptValue` and no more. Only the host walks what it receives. It costs about
 as much as the decoding itself, and a worker has nothing to fear from its host.
 
-Depth counts lists and maps around a place: 0 for a scalar, 1 for `[]`, 2 for `[[]]`. Items count
-every value, containers and map keys included.
+The depth of a value is the number of lists and maps around it: in `[[], {"a": 1}]` the two
+containers are at depth 1 and the number at 2. Items count every value, containers and map keys
+included.
 """
 
 from __future__ import annotations
 
 import math
-from struct import Struct
 from typing import Any, Final
 
 import msgspec
@@ -21,21 +21,20 @@ from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, ScriptValue
 
 # What the first byte of a value says. A positive number is the size of a value that needs no more
 # looking at; the rest is looked up by these marks.
-_REFUSED, _STR, _BIN, _FLOAT, _UINT64, _ARRAY, _MAP = 0, -1, -2, -3, -4, -5, -6
+_OTHER, _STR, _BIN, _ARRAY, _MAP = 0, -1, -2, -3, -4
 
 
 def _sizes() -> tuple[int, ...]:
-    table = [_REFUSED] * 256  # 0xc1 is unused; 0xc7-0xc9 and 0xd4-0xd8 are extensions
+    table = [_OTHER] * 256  # floats, uint64, the unused 0xc1, extensions
     table[0x00:0x80] = [1] * 0x80  # positive fixint
-    table[0x80:0x90] = [_MAP] * 0x10
-    table[0x90:0xA0] = [_ARRAY] * 0x10
+    table[0x80:0x90] = [1] + [_MAP] * 0x0F  # an empty one holds nothing to look at
+    table[0x90:0xA0] = [1] + [_ARRAY] * 0x0F
     table[0xA0:0xC0] = [_STR] * 0x20
     table[0xE0:0x100] = [1] * 0x20  # negative fixint
     table[0xC0] = table[0xC2] = table[0xC3] = 1  # nil, false, true
     table[0xC4:0xC7] = [_BIN] * 3
-    table[0xCA:0xCC] = [_FLOAT] * 2
-    table[0xCC:0xD0] = [2, 3, 5, _UINT64]
-    table[0xD0:0xD4] = [2, 3, 5, 9]
+    table[0xCC:0xCF] = [2, 3, 5]  # unsigned
+    table[0xD0:0xD4] = [2, 3, 5, 9]  # signed
     table[0xD9:0xDC] = [_STR] * 3
     table[0xDC:0xDE] = [_ARRAY] * 2
     table[0xDE:0xE0] = [_MAP] * 2
@@ -52,15 +51,11 @@ _LENGTH_BYTES: Final = {
 """Bytes of the length that follows a first byte which does not hold the length itself."""
 
 _FIXSTR: Final = 0xA0
-"""The first byte above those of small lists and maps."""
-
+_FIXSTR_END: Final = 0xC0
+_STR8: Final = 0xD9
+_FLOAT32: Final = 0xCA
 _FLOAT64: Final = 0xCB
-
-_I64_TOP: Final = 0x7F
-"""The highest first byte of an unsigned 64-bit integer that fits a signed one."""
-
-_DOUBLE: Final = Struct(">d").unpack_from
-_SINGLE: Final = Struct(">f").unpack_from
+_UINT64: Final = 0xCF
 
 _PLAIN: Final = frozenset([type(None), bool, str, bytes])
 _FLOATS: Final = frozenset([float])
@@ -93,7 +88,7 @@ def check(
 
 
 # One loop on purpose: a function call for each element would double what every frame costs.
-def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PLR0912, PLR0915
+def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PLR0912
     """Where the value ends, which may be past the end of `data`."""
     sizes = _SIZES
     pos, items = 0, 1
@@ -103,43 +98,58 @@ def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PL
     while True:
         while left:
             left -= 1
+            byte = data[pos]
             if keys is not None:
-                byte = data[pos]
-                if 0xA0 <= byte < 0xC0:
-                    start, pos = pos + 1, pos + byte - 0x9F
-                elif sizes[byte] == _STR:
-                    start, pos = _span(data, pos)
-                else:
+                if sizes[byte] != _STR:
                     raise ValueRejected(f"a map key that is not a string, at byte {pos}")
+                if byte < _FIXSTR_END:
+                    start, pos = pos + 1, pos + byte - 0x9F
+                else:
+                    start, pos = _span(data, pos)
                 key = data[start:pos]
                 if key in keys:
                     raise ValueRejected(f"a map that has a key twice, at byte {start}")
-                key.decode()
+                if not key.isascii():
+                    key.decode()
                 keys.add(key)
-            byte = data[pos]
+                byte = data[pos]
             size = sizes[byte]
             if size > 0:
                 pos += size
             elif size == _STR:
-                if byte < 0xC0:
+                if byte < _FIXSTR_END:
                     start, pos = pos + 1, pos + byte - 0x9F
+                elif byte == _STR8:
+                    start = pos + 2
+                    pos = start + data[pos + 1]
                 else:
                     start, pos = _span(data, pos)
-                data[start:pos].decode()
+                text = data[start:pos]
+                if not text.isascii():
+                    text.decode()
             elif size <= _ARRAY:
                 outer.append((left, keys))
-                if len(outer) > max_depth:
-                    raise ValueRejected(f"nesting over {max_depth}, at byte {pos}")
-                left, pos = _count(data, pos)
-                each = 2 if size == _MAP else 1
-                keys = set() if size == _MAP else None
-                items += left * each
-                if items > max_items:
-                    raise ValueRejected(f"{items} elements or more; the cap is {max_items}")
-                if left * each > len(data) - pos:
-                    raise ValueRejected(
-                        f"{left * each} elements announced at byte {pos}, {len(data) - pos} bytes left"
-                    )
+                if len(outer) > max_depth:  # its elements would be
+                    raise ValueRejected(f"nesting over {max_depth} deep, at byte {pos}")
+                if byte < _FIXSTR:
+                    left, pos = byte & 0x0F, pos + 1
+                else:
+                    start, stop = _span(data, pos)
+                    left, pos = stop - start, start
+                if size == _ARRAY:
+                    keys, due = None, left
+                else:
+                    keys, due = set(), 2 * left
+                items += due
+                if items > max_items or due > len(data) - pos:
+                    raise _too_many(items, max_items, due, len(data) - pos)
+            elif byte == _FLOAT64:
+                # All ones in the exponent is an infinity or NaN, whatever the sign.
+                if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0xF0:  # noqa: PLR2004
+                    raise ValueRejected(f"a number that is not finite, at byte {pos}")
+                pos += 9
+            elif size == _BIN:
+                pos = _span(data, pos)[1]
             else:
                 pos = _rare(data, pos)
         if not outer:
@@ -147,41 +157,30 @@ def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PL
         left, keys = outer.pop()
 
 
-def _length(data: bytes, pos: int) -> tuple[int, int]:
-    """The length that follows the first byte at `pos`, and where the contents start."""
-    start = pos + 1 + _LENGTH_BYTES[data[pos]]
-    return int.from_bytes(data[pos + 1 : start], "big"), start
-
-
 def _span(data: bytes, pos: int) -> tuple[int, int]:
     """Start and end of the contents of the long string, or the bytes, at `pos`."""
-    length, start = _length(data, pos)
-    return start, start + length
-
-
-def _count(data: bytes, pos: int) -> tuple[int, int]:
-    """How many elements (or pairs) the container at `pos` holds, and where they start."""
-    byte = data[pos]
-    return (byte & 0x0F, pos + 1) if byte < _FIXSTR else _length(data, pos)
+    start = pos + 1 + _LENGTH_BYTES[data[pos]]
+    return start, start + int.from_bytes(data[pos + 1 : start], "big")
 
 
 def _rare(data: bytes, pos: int) -> int:
-    """The end of a value that has a rule of its own."""
+    """The end of a value that a worker of ours never sends, if it is one at all."""
     byte = data[pos]
-    kind = _SIZES[byte]
-    if kind == _BIN:
-        return _span(data, pos)[1]
-    if kind == _FLOAT:
-        wide = byte == _FLOAT64
-        end = pos + (9 if wide else 5)
-        if end <= len(data) and not math.isfinite((_DOUBLE if wide else _SINGLE)(data, pos + 1)[0]):
+    if byte == _FLOAT32:
+        if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0x80:  # noqa: PLR2004
             raise ValueRejected(f"a number that is not finite, at byte {pos}")
-        return end
-    if kind == _UINT64:
-        if data[pos + 1] > _I64_TOP:
+        return pos + 5
+    if byte == _UINT64:
+        if data[pos + 1] > 0x7F:  # noqa: PLR2004
             raise ValueRejected(f"an integer above {INT_MAX}, at byte {pos}")
         return pos + 9
     raise ValueRejected(f"a type that no value has (0x{byte:02x}), at byte {pos}")
+
+
+def _too_many(items: int, max_items: int, due: int, rest: int) -> ValueRejected:
+    if due > rest:
+        return ValueRejected(f"{due} elements announced where {rest} bytes are left")
+    return ValueRejected(f"{items} elements or more; the cap is {max_items}")
 
 
 # --- values in Python ---------------------------------------------------------------------------
@@ -228,7 +227,7 @@ class _Budget:
         self._max_items = max_items
 
     def visit(self, value: Any, depth: int) -> None:
-        """Check `value`, whose lists and maps would be at `depth`."""
+        """Check `value`, whose elements would be at `depth`."""
         kind = type(value)
         if kind in _PLAIN:
             return
@@ -248,7 +247,7 @@ class _Budget:
             raise ValueRejected(f"a {kind.__name__[:_NAME_MAX]}, which is not a value of scripts")
 
     def _enter(self, elements: int, depth: int) -> None:
-        if depth > self._max_depth:
+        if elements and depth > self._max_depth:
             raise ValueRejected(f"nesting over {self._max_depth}, or a value that holds itself")
         self._items += elements
         if self._items > self._max_items:
