@@ -1,0 +1,22 @@
+-- LLM_TEMPERATURE=0.3 llmspell-supervisor run examples/config-example.lua --model local --allow-env LLM_MODEL --allow-env LLM_TEMPERATURE --allow-env LLM_MAX_TOKENS --param query="What is your configuration?"
+-- Configuration is passed through environment or params
+local config = {
+    model = env.LLM_MODEL or "gpt-3.5-turbo",
+    temperature = tonumber(env.LLM_TEMPERATURE) or 0.7,
+    max_tokens = tonumber(env.LLM_MAX_TOKENS) or 1000
+}
+
+local response = llm.complete({
+    model = config.model,
+    temperature = config.temperature,
+    max_tokens = config.max_tokens,
+    messages = {
+        {role = "system", content = "You are configured with: " .. json.encode(config)},
+        {role = "user", content = params.query or "Hello!"}
+    }
+})
+
+return {
+    config = config,
+    response = response.content
+}
