@@ -1,0 +1,149 @@
+"""`info`: engines, bridges, and what one method takes and returns."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from llmspell_bridges import BridgeRegistry, MethodInfo, available, load
+from llmspell_protocol import Parameter
+from llmspell_protocol.control import MethodDoc
+
+from .._errors import UsageError
+from .._supervisor import EngineInfo, Supervisor
+from .._text import escape_line, nearest
+from ._console import Console
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Run the command `info`. Raises `UsageError` for a topic that there is not."""
+    console = Console()
+    found = _find(_snake(arguments.topic) if arguments.topic else None)
+    if arguments.json:
+        console.document(msgspec.to_builtins(found))
+        return 0
+    for line in _render(found):
+        console.out(line)
+    return 0
+
+
+def _find(topic: str | None) -> dict[str, Any]:
+    """What there is about `topic`: of `engines`, `bridges`, `library` and `method`, some."""
+    if topic == "engines":
+        return {"engines": _engines()}
+    methods = _bridge_methods()
+    if topic == "bridges":
+        return {"bridges": methods}
+    if topic in methods:
+        return {"bridges": {topic: methods[topic]}}
+    for method in (m for ms in methods.values() for m in ms):
+        if method.name == topic:
+            return {"method": method}
+    engines = _engines()
+    library = _library(engines)
+    if topic is None:
+        return {"engines": engines, "bridges": methods, "library": library}
+    return _in_library(topic, library, methods)
+
+
+def _in_library(
+    topic: str, library: dict[str, list[MethodDoc]], methods: dict[str, tuple[MethodInfo, ...]]
+) -> dict[str, Any]:
+    if topic in library:
+        return {"library": {topic: library[topic]}}
+    functions = {f"{d.module}.{d.name}": d for docs in library.values() for d in docs}
+    if topic in functions:
+        return {"method": functions[topic]}
+    names = [m.name for ms in methods.values() for m in ms]
+    known = ("engines", "bridges", *methods, *library, *names, *functions)
+    near = nearest(topic, known)
+    raise UsageError(f"nothing is called '{escape_line(topic)}'{near}", "info lists what there is")
+
+
+def _engines() -> list[EngineInfo]:
+    async def ask() -> list[EngineInfo]:
+        async with Supervisor() as supervisor:
+            return await supervisor.engines()
+
+    return asyncio.run(ask())
+
+
+def _bridge_methods() -> dict[str, tuple[MethodInfo, ...]]:
+    """Methods by bridge."""
+    registries = {name: BridgeRegistry([load(name)]) for name in available()}
+    return {n: tuple(m.describe() for m in r.methods) for n, r in registries.items()}
+
+
+def _library(engines: Iterable[EngineInfo]) -> dict[str, list[MethodDoc]]:
+    """Functions by module; every engine has the same ones."""
+    found: dict[str, dict[str, MethodDoc]] = {}
+    for doc in (doc for engine in engines for doc in engine.library):
+        found.setdefault(doc.module, {})[doc.name] = doc
+    return {module: list(docs.values()) for module, docs in sorted(found.items())}
+
+
+def _snake(topic: str) -> str:
+    """A method as Lua names it, from `llm.listModels`, which is how JavaScript does."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), topic)
+
+
+def _render(found: dict[str, Any]) -> Iterator[str]:
+    for line in _sections(found):
+        yield escape_line(line)
+
+
+def _sections(found: dict[str, Any]) -> Iterator[str]:
+    if engines := found.get("engines"):
+        yield "engines"
+        for engine in engines:
+            yield f"  {engine.name:<12} {engine.version}  ({', '.join(engine.suffixes)})"
+    for name, methods in found.get("bridges", {}).items():
+        yield f"bridge {name}"
+        yield from _rows((m.name, m.doc) for m in methods)
+    for name, docs in found.get("library", {}).items():
+        yield f"library {name}"
+        yield from _rows((f"{d.module}.{d.name}", d.doc) for d in docs)
+    if method := found.get("method"):
+        yield from _method(method)
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, doc in listed:
+        yield f"  {name:<{width}}  {doc}".rstrip()
+
+
+def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
+    full = method.name if isinstance(method, MethodInfo) else f"{method.module}.{method.name}"
+    names = ", ".join(p.name if p.required else f"{p.name}?" for p in method.parameters)
+    yield f"{full}({names})"
+    if method.doc:
+        yield f"  {method.doc}"
+    yield from _parameters(method.parameters, "  ")
+    kind = "a stream of " if isinstance(method, MethodInfo) and method.kind == "stream" else ""
+    yield f"  returns {kind}{method.result}"
+    if isinstance(method, MethodInfo) and method.closing:
+        yield f"  and ends with {method.closing}"
+    camel = re.sub(r"_([a-z])", lambda m: m[1].upper(), full)
+    if camel != full:
+        yield f"  in JavaScript: {camel}"
+
+
+def _parameters(parameters: Sequence[Parameter], indent: str) -> Iterator[str]:
+    width = max((len(p.name) for p in parameters), default=0)
+    for parameter in parameters:
+        state = "required" if parameter.required else _default(parameter.default)
+        facts = "; ".join(part for part in (parameter.type, state, parameter.doc) if part)
+        yield f"{indent}{parameter.name:<{width}}  {facts}"
+        yield from _parameters(parameter.options, indent + "    ")
+
+
+def _default(value: Any) -> str:
+    if value is None or callable(value):
+        return "optional"
+    return f"default {msgspec.json.encode(value).decode()}"

@@ -1,0 +1,162 @@
+"""`init`: write a config file in which every setting stands, explained and commented out.
+
+The text is made from the schemas that read it, so it cannot name a key that is not one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import tempfile
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from llmspell_bridges import available, load
+
+from .._config import user_config_path
+from .._errors import ConfigError
+from .._fields import show_value
+from .._policy import FIELDS, GRANTS, LIMITS, META
+from .._text import escape_line
+from .._units import write_units
+from ._console import Console
+from ._parser import PROGRAM
+
+_HEAD: Final = """\
+# Settings of llmspell-supervisor. Every line that is commented out shows the default, or an
+# example where there is none. Sizes: "256M", "1.5G". Times: "5s", "300ms", "2m".
+# Keys of models never stand here: only names of the environment variables that hold them.
+"""
+_POLICY: Final = """\
+# What every spell on this machine may use at most. Flags and profiles stay within what is set
+# here; what is not set here keeps its default, and a flag may raise it.
+"""
+_PROFILE: Final = """\
+# A profile is chosen with --profile NAME and takes the same keys; it stays within [policy].
+# [profiles.careful]
+# timeout = "20s"
+# max_cost = 0.1
+"""
+_EXAMPLES: Final = {
+    "allow_env": ["REPORT_TITLE"],
+    "allow_domain": ["api.example.com"],
+    "allow_read": ["/srv/data"],
+    "allow_write": ["/srv/out"],
+}
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Run the command `init`. Raises `ConfigError` if the file is there and `--force` is not."""
+    path = arguments.path or user_config_path()
+    shown = escape_line(path)
+    try:
+        _write(path, template(), force=arguments.force)
+    except FileExistsError:
+        raise ConfigError(f"{shown} is there already", "--force overwrites it") from None
+    except OSError as error:
+        raise ConfigError(f"{shown} cannot be written: {error.strerror}") from None
+    console = Console()
+    console.out(f"wrote {shown}")
+    if os.path.abspath(path) != os.path.abspath(user_config_path()):
+        console.out(f"use it with {PROGRAM} run --config {shown} SPELL")
+    return 0
+
+
+def template() -> str:
+    """The whole file."""
+    parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE]
+    for name in available():
+        parts.append("\n".join(_table(name, type(load(name)).config, first=True)) + "\n")
+    return "\n".join(parts)
+
+
+def _write(path: str, text: str, *, force: bool) -> None:
+    """All of it or nothing, and never through a link or over a file that is not to go."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    if os.path.isdir(path):
+        raise IsADirectoryError(21, "it is a directory")
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".config-")
+    try:
+        with open(handle, "w") as file:
+            file.write(text)
+        if force:
+            os.replace(temporary, path)
+        else:
+            os.link(temporary, path)  # unlike rename, it fails when the name is taken
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _policy_lines() -> Iterator[str]:
+    for name, field in FIELDS.items():
+        value = field.default
+        if name in LIMITS:
+            unit = LIMITS[name]
+            value = write_units(value, unit) if unit in ("bytes", "seconds") else value
+            bound = f"; at most {show_value(name, META[name].le)}"
+        else:
+            value = _EXAMPLES.get(name) or (list(value) if name in GRANTS else value)
+            bound = "; default: none" if name in _EXAMPLES else ""
+        yield f"# {META[name].description}{bound}\n# {name} = {toml(value)}\n"
+
+
+def _table(path: str, schema: type[msgspec.Struct], *, first: bool = False) -> Iterator[str]:
+    """A table of a bridge's settings: its own keys, then the tables inside it."""
+    if not first:
+        yield ""
+    live = first  # `[llm]` itself may stand with nothing in it; what is below is an example
+    yield f"[{path}]" if live else f"# [{path}]"
+    inner: list[tuple[str, type[msgspec.Struct]]] = []
+    hints = typing.get_type_hints(schema, include_extras=True)
+    for field in msgspec.structs.fields(schema):
+        hint = hints[field.name]
+        key = f"{path}.{field.encode_name}"
+        if struct := _struct_of(hint):
+            inner.append((f"{key}.NAME" if _is_map(hint) else key, struct))
+            continue
+        yield f"# {_description(hint)}"
+        yield f"# {field.encode_name} = {_example(field, hint)}"
+    for key, struct in inner:
+        yield from _table(key, struct)
+
+
+def _plain(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+def _is_map(hint: Any) -> bool:
+    return typing.get_origin(_plain(hint)) is dict
+
+
+def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
+    """The struct that `hint` is, or maps names to."""
+    plain = _plain(hint)
+    arm = typing.get_args(plain)[1] if _is_map(plain) else plain
+    return arm if isinstance(arm, type) and issubclass(arm, msgspec.Struct) else None
+
+
+def _description(hint: Any) -> str:
+    metas = getattr(hint, "__metadata__", ())
+    return next((m.description for m in metas if getattr(m, "description", None)), "")
+
+
+def _example(field: msgspec.structs.FieldInfo, hint: Any) -> str:
+    if field.default not in (msgspec.NODEFAULT, None):
+        value = field.default
+        return toml(list(value) if isinstance(value, tuple) else value)
+    plain = _plain(hint)
+    arms = typing.get_args(plain) if isinstance(plain, types.UnionType) else (plain,)
+    if _is_map(plain):
+        return "{ }"
+    return '"..."' if any(_plain(arm) is str for arm in arms) else "0"
+
+
+def toml(value: Any) -> str:
+    """A text, number, boolean or list as TOML writes it, which for these is as JSON does."""
+    return msgspec.json.encode(value).decode()

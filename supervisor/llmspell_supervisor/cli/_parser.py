@@ -1,0 +1,317 @@
+"""Every command and flag. The flags of a policy are derived from `Policy` itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn
+
+from .._errors import UsageError
+from .._fields import check_field, flag_of
+from .._policy import FIELDS, GRANTS, LIMITS, META
+from .._text import escape_line, nearest
+from .._units import write_units
+from .._verdict import EXIT_CODES
+
+PROGRAM: Final = "llmspell-supervisor"
+_PREFIX: Final = "policy."
+"""Before the destination of a flag that sets a field of the policy."""
+
+_METAVARS: Final = {"bytes": "SIZE", "seconds": "TIME", "dollars": "USD", "count": "N"}
+_ITEMS: Final = {
+    "allow_env": "NAME",
+    "allow_domain": "HOST",
+    "allow_read": "DIR",
+    "allow_write": "DIR",
+    "allow_bridges": "BRIDGE",
+    "allow_models": "MODEL",
+}
+
+COMMANDS: Final = {
+    "run": "run a spell",
+    "validate": "check spells without running them",
+    "info": "show engines, bridges, or what one method takes and returns",
+    "doctor": "show which layers of containment this machine offers",
+    "init": "write a config file with every setting explained",
+    "model": "list, install or remove local models",
+    "completion": "print a shell completion script",
+}
+
+_RUN_EPILOG: Final = """\
+Sizes: 256M, 1.5G, 64KiB. Times: 5s, 300ms, 2m, 1h. Flags that grant are repeated to grant more.
+The config file is --config FILE, else $LLMSPELL_CONFIG, else
+~/.config/llmspell-supervisor/config.toml. It is a ceiling: flags stay within it.
+
+Exit codes: {codes}; 2 when nothing was run because a flag, a file or the spell is wrong;
+130 and 143 after Ctrl-C and SIGTERM.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line that name the flag, and no abbreviations."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", _Formatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`; argparse would print its usage and exit."""
+        text = message.removeprefix("argument ")
+        raise UsageError(escape_line(text), f"see {self.prog} --help")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed arguments; `command` names the command. Raises `UsageError`."""
+    command = argv[0] if argv and argv[0] in COMMANDS else None
+    if argv and command is None and not argv[0].startswith("-"):
+        raise _no_command(argv[0])
+    parser = build(command)
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise _unknown(parser, unknown[0], command)
+    if known.command is None and not known.version:
+        parser.error("say which COMMAND")
+    return known
+
+
+def build(only: str | None = None) -> Parser:
+    """The parser of all commands, or of one: building the others costs start-up time."""
+    parser = Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [-h] [--version] COMMAND ...",
+        description="Run Lua and JavaScript spells, each in a locked process of its own.",
+        epilog=f"{PROGRAM} COMMAND --help explains a command.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in [only] if only else COMMANDS:
+        text = COMMANDS[name]
+        made = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", prog=f"{PROGRAM} {name}"
+        )
+        _ADD[name](made)
+    return parser
+
+
+def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a policy that flags have set, checked."""
+    given = {k.removeprefix(_PREFIX): v for k, v in vars(arguments).items() if _PREFIX in k}
+    return {k: tuple(v) if k in GRANTS else v for k, v in given.items() if v is not None}
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    codes = ", ".join(f"{code} {verdict}" for verdict, code in EXIT_CODES.items() if code != 130)
+    parser.usage = "%(prog)s [options] SPELL"
+    parser.epilog = _RUN_EPILOG.format(codes=codes.replace(", 13 ", ",\n13 "))
+    parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
+    _add_input(parser)
+    _add_output(parser)
+    _add_limits(parser)
+    _add_grants(parser)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the spell and its input")
+    group.add_argument(
+        "--param",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a parameter as text; KEY:=JSON gives any other type; repeatable",
+    )
+    group.add_argument(
+        "--params", metavar="FILE", help="parameters from a JSON or .toml file; - reads JSON"
+    )
+    group.add_argument("--model", metavar="MODEL", help="the model that answers, whatever is asked")
+    _add_engine(group)
+    _add_config(group)
+
+
+def _add_engine(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--engine", metavar="NAME", help="lua, javascript, ... (default: by the file's suffix)"
+    )
+
+
+def _add_config(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--config", metavar="FILE", help="the config file to use")
+    group.add_argument("--profile", metavar="NAME", help="a [profiles.NAME] of the config file")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json", action="store_true", help="one JSON report on stdout, all else on stderr"
+    )
+    volume = group.add_mutually_exclusive_group()
+    volume.add_argument(
+        "-q", "--quiet", action="store_true", help="only the returned value and errors"
+    )
+    volume.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="console.debug too; then usage, layers and where the policy came from",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits")
+    for name, unit in LIMITS.items():
+        default = write_units(FIELDS[name].default, unit)
+        group.add_argument(
+            flag_of(name),
+            dest=_PREFIX + name,
+            metavar=_METAVARS[unit],
+            type=_checked(name),
+            help=f"{META[name].description} (default: {default})",
+        )
+
+
+def _add_grants(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("grants and containment")
+    for name in GRANTS:
+        default = ", ".join(FIELDS[name].default) or "none"
+        group.add_argument(
+            flag_of(name),
+            dest=_PREFIX + name,
+            metavar=_ITEMS[name],
+            action="append",
+            type=_checked_item(name),
+            help=f"{_singular(META[name].description or '')} (default: {default})",
+        )
+    group.add_argument(
+        "--no-require-tls",
+        dest=_PREFIX + "require_tls",
+        action="store_false",
+        default=None,
+        help="allow plain HTTP to hosts that the spell may reach",
+    )
+    group.add_argument(
+        "--jit",
+        dest=_PREFIX + "jit",
+        action="store_true",
+        default=None,
+        help=META["jit"].description,
+    )
+    group.add_argument(
+        "--isolation",
+        dest=_PREFIX + "isolation",
+        choices=("strict", "degraded"),
+        help=f"{META['isolation'].description} (default: strict)",
+    )
+
+
+def _singular(text: str) -> str:
+    """A schema speaks of all items, a flag names one."""
+    words = {"variables": "variable", "directories": "directory", "hosts": "host",
+             "bridges": "bridge", "models": "model"}  # fmt: skip
+    return "a " + " ".join(words.get(w, w) for w in text.split()).replace("a environment", "an e")
+
+
+def _checked(field: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return check_field(field, text, base=os.getcwd())
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _checked_item(field: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            return check_field(field, [text], base=os.getcwd())[0]
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spells", metavar="SPELL", nargs="+", help="a file, or - for stdin")
+    _add_engine(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON list on stdout")
+
+
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "topic",
+        metavar="TOPIC",
+        nargs="?",
+        help="engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        help="where (default: ~/.config/llmspell-supervisor/config.toml)",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite a file that is there")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    listing = actions.add_parser("list", help="the local models, and which are installed")
+    listing.add_argument("--json", action="store_true", help="the same as JSON")
+    for name, text in (("install", "fetch a model"), ("remove", "delete a model")):
+        made = actions.add_parser(name, help=text)
+        made.add_argument("name", metavar="NAME", nargs="?", help="default: the default model")
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh"), help="bash or zsh")
+
+
+_ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "run": _add_run,
+    "validate": _add_validate,
+    "info": _add_info,
+    "doctor": _add_doctor,
+    "init": _add_init,
+    "model": _add_model,
+    "completion": _add_completion,
+}
+
+
+def _no_command(word: str) -> UsageError:
+    shown = escape_line(word)
+    if os.path.isfile(word):
+        return UsageError(f"no command '{shown}'", f"did you mean {PROGRAM} run {shown}")
+    near = nearest(shown, tuple(COMMANDS))
+    return UsageError(f"no command '{shown}'{near}", f"there are: {', '.join(COMMANDS)}")
+
+
+def _unknown(parser: Parser, argument: str, command: str | None) -> UsageError:
+    flag = argument.partition("=")[0]
+    shown = escape_line(flag)
+    hint = f"see {PROGRAM} {command or ''} --help".replace("  ", " ")
+    if not flag.startswith("-"):
+        return UsageError(f"one argument too many: '{shown}'", hint)
+    return UsageError(f"unknown flag {shown}{nearest(shown, _flags(parser))}", hint)
+
+
+def _flags(parser: argparse.ArgumentParser) -> tuple[str, ...]:
+    """Every option of `parser` and of its commands."""
+    found: list[str] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                found += _flags(inner)
+        found += action.option_strings
+    return tuple(found)

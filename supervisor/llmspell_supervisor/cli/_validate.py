@@ -1,0 +1,44 @@
+"""`validate`: parse spells without running them, each in a locked worker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from .._report import Problem
+from .._spell import Spell
+from .._supervisor import Supervisor
+from .._text import escape_line
+from .._verdict import EXIT_CODES
+from ._console import Console
+from ._problems import show_problem, use_colour
+from ._run import read_spell
+
+
+def validate(arguments: argparse.Namespace) -> int:
+    """Run the command `validate`: 0 when every spell parses, 1 when one does not."""
+    console = Console(json=arguments.json)
+    spells = [read_spell(path, arguments.engine) for path in arguments.spells]
+    problems = asyncio.run(_validate(spells))
+    for spell, problem in zip(spells, problems, strict=True):
+        if problem is not None:
+            console.err(show_problem(problem, spell, "script_error", colour=use_colour()))
+        elif not arguments.json:
+            console.out(f"{escape_line(spell.name)}: ok")
+    if arguments.json:
+        console.document([_entry(s, p) for s, p in zip(spells, problems, strict=True)])
+    return EXIT_CODES["script_error"] if any(problems) else 0
+
+
+async def _validate(spells: list[Spell]) -> list[Problem | None]:
+    async with Supervisor() as supervisor:
+        return [await supervisor.validate(spell) for spell in spells]
+
+
+def _entry(spell: Spell, problem: Problem | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {"spell": spell.name, "engine": spell.engine, "ok": problem is None}
+    if problem is not None:
+        place = {"line": problem.line, "column": problem.column}
+        entry["problem"] = {"message": problem.message, "hint": problem.hint, **place}
+    return entry
