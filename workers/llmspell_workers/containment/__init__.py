@@ -1,0 +1,50 @@
+"""What holds a worker: one module per mechanism of the kernel, and the checklist over them."""
+
+from ._bpf import compile_filter
+from ._checklist import contain, detach, jail, self_test
+from ._layers import LayerMissing, Layers, LayerState
+from ._plan import IN_FD, OUT_FD, Plan
+from ._policy import (
+    Check,
+    SyscallPolicy,
+    SyscallRule,
+    at_most,
+    denied,
+    futex,
+    is_int,
+    is_long,
+    only_bits,
+    plain,
+    prctl_option,
+    private_memory,
+    read_only_from,
+    write_only_to,
+)
+
+__all__ = [
+    "IN_FD",
+    "OUT_FD",
+    "Check",
+    "LayerMissing",
+    "LayerState",
+    "Layers",
+    "Plan",
+    "SyscallPolicy",
+    "SyscallRule",
+    "at_most",
+    "compile_filter",
+    "contain",
+    "denied",
+    "detach",
+    "futex",
+    "is_int",
+    "is_long",
+    "jail",
+    "only_bits",
+    "plain",
+    "prctl_option",
+    "private_memory",
+    "read_only_from",
+    "self_test",
+    "write_only_to",
+]

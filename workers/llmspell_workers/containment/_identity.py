@@ -1,0 +1,169 @@
+"""Who the process is: a private user, no capability, no way to gain any, closed to debuggers."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ._libc import prctl, syscall
+
+if TYPE_CHECKING:
+    from ._layers import Layers
+
+_SYS_CAPGET: Final = 125
+_SYS_CAPSET: Final = 126
+_CAP_VERSION_3: Final = 0x20080522
+
+_PR_GET_DUMPABLE: Final = 3
+_PR_SET_DUMPABLE: Final = 4
+_PR_CAPBSET_READ: Final = 23
+_PR_CAPBSET_DROP: Final = 24
+_PR_GET_SECUREBITS: Final = 27
+_PR_SET_SECUREBITS: Final = 28
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_GET_NO_NEW_PRIVS: Final = 39
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+
+# NOROOT, NO_SETUID_FIXUP and NO_CAP_AMBIENT_RAISE, each set and locked; KEEP_CAPS locked at off.
+_SECUREBITS: Final = 0b11_10_11_11
+_CAPABILITIES: Final = 64
+"""More than any kernel knows; the first that it refuses ends the list."""
+
+_PRIVATE_FIRST: Final = 0x7000_0000
+_PRIVATE_COUNT: Final = 0x0FFF_0000
+"""User ids that no distribution, container manager or systemd hands out (systemd's UIDS-GIDS)."""
+_MAP_TAIL: Final = 4096
+"""In a container with few ids: how many from the end of its range to pick from."""
+_NOBODY: Final = 65534
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = (("words", ctypes.c_uint32 * 6),)
+    """Effective, permitted and inheritable, twice: capabilities 0 to 31 and 32 to 63."""
+
+
+def leave_root(layers: Layers) -> None:
+    """Take a user id of our own if we are root; an ordinary user has only the one."""
+    layers.attempt(
+        "uid",
+        _leave_root,
+        "run as an ordinary user, or in a container whose user map has a range of ids",
+    )
+
+
+def _leave_root() -> str:
+    if os.geteuid() != 0:
+        return f"ordinary user {os.geteuid()}"
+    uid = _unused_id()
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    # The change made /proc/self root's; the maps of the user namespace are written there.
+    prctl(_PR_SET_DUMPABLE, 1, what="dumpable")
+    return f"private user {uid}"
+
+
+def _unused_id() -> int:
+    """An id that no one else has, so that zygotes are strangers to each other, too."""
+    pick = random.SystemRandom().randrange
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        first, _, count = map(int, line.split())
+        end = first + count
+        if first <= _PRIVATE_FIRST and end >= _PRIVATE_FIRST + _PRIVATE_COUNT:
+            return _PRIVATE_FIRST + pick(_PRIVATE_COUNT)
+        if count > 2 * _MAP_TAIL:
+            uid = end - 1 - pick(_MAP_TAIL)
+            return uid if uid < _NOBODY - 1 or uid > _NOBODY + 1 else uid - 3
+    raise OSError(0, "the user namespace we run in maps no spare user id")
+
+
+def drop(layers: Layers) -> None:
+    """Give up every capability in every set, and every way back to one."""
+    layers.attempt("capabilities", _drop_capabilities, "start as root or with user namespaces")
+    layers.require("no_new_privs", _no_new_privs)
+
+
+def _drop_capabilities() -> str:
+    if _holds_any():
+        prctl(_PR_SET_SECUREBITS, _SECUREBITS, what="securebits")
+        for capability in _known():
+            prctl(_PR_CAPBSET_DROP, capability, what=f"drop of capability {capability}")
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, what="ambient capabilities")
+    header = _CapHeader(_CAP_VERSION_3, 0)
+    syscall(_SYS_CAPSET, header, _CapData(), what="capset")
+    _prove_capabilities()
+    return "none in any set, securebits locked"
+
+
+def _known() -> list[int]:
+    found = []
+    for capability in range(_CAPABILITIES):
+        try:
+            prctl(_PR_CAPBSET_READ, capability, what="bounding set")
+        except OSError:
+            break
+        found.append(capability)
+    return found
+
+
+def _holds_any() -> bool:
+    data = _CapData()
+    syscall(_SYS_CAPGET, _CapHeader(_CAP_VERSION_3, 0), data, what="capget")
+    return any(data.words)
+
+
+def _prove_capabilities() -> None:
+    if _holds_any():
+        raise OSError(0, "capabilities are left after the drop")
+    left = [c for c in _known() if prctl(_PR_CAPBSET_READ, c, what="bounding set")]
+    if left:
+        raise OSError(0, f"the bounding set still holds capabilities {left}")
+    if prctl(_PR_GET_SECUREBITS, what="securebits") != _SECUREBITS:
+        raise OSError(0, "the securebits are not locked")
+
+
+def _no_new_privs() -> str:
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, what="no_new_privs")
+    _prove_no_new_privs()
+    return "set, read back"
+
+
+def _prove_no_new_privs() -> None:
+    if prctl(_PR_GET_NO_NEW_PRIVS, what="no_new_privs") != 1:
+        raise OSError(0, "no_new_privs is not set")
+
+
+def hide(layers: Layers) -> None:
+    """Close memory and /proc entries to everyone of the same user, and leave no core."""
+    layers.require("dumpable", _hide)
+
+
+def _hide() -> str:
+    prctl(_PR_SET_DUMPABLE, 0, what="dumpable")
+    _prove_hidden()
+    return "off, read back"
+
+
+def _prove_hidden() -> None:
+    if prctl(_PR_GET_DUMPABLE, what="dumpable") != 0:
+        raise OSError(0, "the process is dumpable")
+
+
+def prove(layers: Layers) -> None:
+    """Read back what the worker inherited. Raises `OSError` with the finding."""
+    checks = {
+        "capabilities": _prove_capabilities,
+        "no_new_privs": _prove_no_new_privs,
+        "dumpable": _prove_hidden,
+    }
+    for name, check in checks.items():
+        if layers.has(name):
+            check()

@@ -1,0 +1,81 @@
+"""The calls that Python has no name for, by ctypes. A failure is an `OSError` with its errno.
+
+Everything is looked up at import: after the jail there is no file to load anything from.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Final
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_SYSCALL: Final = _LIBC.syscall
+_SYSCALL.restype = ctypes.c_long
+_PRCTL: Final = _LIBC.prctl
+_PRCTL.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+_UNSHARE: Final = _LIBC.unshare
+_MOUNT: Final = _LIBC.mount
+_MOUNT.argtypes = [
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+]
+_UMOUNT2: Final = _LIBC.umount2
+_WORD: Final = (1 << 64) - 1
+
+Argument = int | bytes | ctypes.Structure | ctypes.Array[ctypes.c_char] | None
+
+
+def _fail(what: str) -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def _word(value: Argument) -> object:
+    """As an argument of the variadic syscall(2), where ctypes would cut an int to 32 bits."""
+    if isinstance(value, int):
+        return ctypes.c_ulong(value & _WORD)
+    if value is None or isinstance(value, bytes):
+        return ctypes.c_char_p(value)
+    return ctypes.byref(value)
+
+
+def syscall(number: int, *arguments: Argument, what: str = "") -> int:
+    """Make one raw system call. `what` names it in the error."""
+    result = int(_SYSCALL(ctypes.c_long(number), *map(_word, arguments)))
+    if result < 0:
+        raise _fail(what or f"system call {number}")
+    return result
+
+
+def prctl(option: int, *arguments: int, what: str) -> int:
+    """prctl(2). The arguments that are not given are 0, as newer options demand."""
+    padded = (*arguments, 0, 0, 0, 0)[:4]
+    result = int(_PRCTL(option, *padded))
+    if result < 0:
+        raise _fail(what)
+    return result
+
+
+def unshare(flags: int, what: str) -> None:
+    """unshare(2)."""
+    if _UNSHARE(ctypes.c_int(flags)):
+        raise _fail(what)
+
+
+def mount(
+    target: bytes, flags: int, *, kind: bytes | None = None, options: bytes | None = None
+) -> None:
+    """mount(2) without a source: propagation changes, remounts and memory file systems."""
+    if _MOUNT(kind, target, kind, flags, options):
+        raise _fail(f"mount on {target.decode()}")
+
+
+def detach_mount(target: bytes) -> None:
+    """umount2(2) with MNT_DETACH."""
+    mnt_detach = 2
+    if _UMOUNT2(target, mnt_detach):
+        raise _fail(f"unmount of {target.decode()}")

@@ -1,0 +1,142 @@
+"""Which system calls a locked worker may make, as data: names, reasons, conditions."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from ._plan import IN_FD, OUT_FD
+
+_LOW: Final = (1 << 32) - 1
+_ALL: Final = (1 << 64) - 1
+
+MOST_SYSCALLS: Final = 22
+"""What the largest engine, JavaScript, needs. A policy may set a lower `most` for itself."""
+
+
+class Check(Struct, frozen=True):
+    """One condition on one argument: `argument & mask` equals, or is at most, `value`."""
+
+    index: int
+    """Which argument, from 0."""
+    value: int
+    mask: int = _ALL
+    op: Literal["eq", "le"] = "eq"
+
+
+class SyscallRule(Struct, frozen=True):
+    """One way to call one system call.
+
+    Rules of the same name are tried in order; a call that none of them takes kills the worker.
+    """
+
+    name: str
+    reason: str
+    """Why a running script needs it."""
+    when: tuple[Check, ...] = ()
+    """All must hold; empty takes every call."""
+    errno: int | None = None
+    """Answer with this error and do not make the call."""
+
+
+class SyscallPolicy(Struct, frozen=True):
+    """The whole list of one engine. Frequent calls first: the filter tries them in order."""
+
+    rules: tuple[SyscallRule, ...]
+    most: int = MOST_SYSCALLS
+    """How many names the list may have; `compile_filter` refuses more."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each name once, in order."""
+        return tuple(dict.fromkeys(rule.name for rule in self.rules))
+
+
+def is_int(index: int, value: int) -> Check:
+    """An `int` argument is `value`. The kernel ignores its upper half, and so must the check."""
+    return Check(index, value & _LOW, _LOW)
+
+
+def is_long(index: int, value: int) -> Check:
+    """A `long` argument is `value`."""
+    return Check(index, value)
+
+
+def only_bits(index: int, bits: int) -> Check:
+    """No bit but these is set."""
+    return Check(index, 0, _ALL & ~bits)
+
+
+def at_most(index: int, value: int) -> Check:
+    """A `long` argument is no more than `value`."""
+    return Check(index, value, op="le")
+
+
+# --- the rules that engines share -------------------------------------------------------------
+
+_EBADF: Final = 9
+_PROT_READ_WRITE: Final = 0b011
+_PROT_EXEC: Final = 0b100
+_MAP_PRIVATE_ANONYMOUS: Final = 0x22
+_MAP_HARMLESS: Final = 0x10 | 0x4000 | 0x2_0000  # FIXED, NORESERVE, STACK
+_MREMAP_MAYMOVE: Final = 1
+_ADVICE: Final = (4, 8)  # DONTNEED, FREE
+_FUTEX_FLAGS: Final = 128 | 256  # PRIVATE, CLOCK_REALTIME
+_FUTEX_OPS: Final = (0, 1, 9, 10)  # WAIT, WAKE and both with a bit set; never PI or requeue
+
+
+def read_only_from(*descriptors: int) -> tuple[SyscallRule, ...]:
+    """read(2) from `IN_FD` and these. Any other descriptor is closed, and answers so."""
+    return _through("read", "frames from the supervisor", (IN_FD, *descriptors))
+
+
+def write_only_to(*descriptors: int) -> tuple[SyscallRule, ...]:
+    """write(2) to `OUT_FD` and these. Any other descriptor is closed, and answers so."""
+    return _through("write", "frames to the supervisor", (OUT_FD, *descriptors))
+
+
+def _through(name: str, reason: str, descriptors: tuple[int, ...]) -> tuple[SyscallRule, ...]:
+    allowed = (SyscallRule(name, reason, (is_int(0, fd),)) for fd in descriptors)
+    return (*allowed, SyscallRule(name, "a library's stray print must not kill", errno=_EBADF))
+
+
+def private_memory(*, jit: bool = False, advice: tuple[int, ...] = _ADVICE) -> tuple[SyscallRule, ...]:
+    """mmap, munmap, mremap, madvise, mprotect and brk of private memory, never a file.
+
+    Executable only for a JIT. `advice` are the madvise(2) values that the allocator gives.
+    """
+    prot = only_bits(2, _PROT_READ_WRITE | (_PROT_EXEC if jit else 0))
+    private = Check(3, _MAP_PRIVATE_ANONYMOUS, _ALL & ~_MAP_HARMLESS)
+    advise = (SyscallRule("madvise", "give pages back", (is_int(2, a),)) for a in advice)
+    return (
+        SyscallRule("mmap", "allocate", (prot, private, is_int(4, -1))),
+        SyscallRule("munmap", "free"),
+        SyscallRule("mremap", "grow a block", (only_bits(3, _MREMAP_MAYMOVE),)),
+        *advise,
+        SyscallRule("mprotect", "grow an arena", (prot,)),
+        SyscallRule("brk", "grow the heap"),
+    )
+
+
+def futex() -> tuple[SyscallRule, ...]:
+    """Waiting for and waking one's own threads."""
+    reason = "locks between the engine's threads"
+    return tuple(
+        SyscallRule("futex", reason, (Check(1, op, _LOW & ~_FUTEX_FLAGS),)) for op in _FUTEX_OPS
+    )
+
+
+def prctl_option(*options: int) -> tuple[SyscallRule, ...]:
+    """prctl(2) with these options alone."""
+    return tuple(SyscallRule("prctl", "name memory or threads", (is_int(0, o),)) for o in options)
+
+
+def plain(**reasons: str) -> tuple[SyscallRule, ...]:
+    """Calls whose arguments reach nothing outside the worker: name to reason."""
+    return tuple(SyscallRule(name, reason) for name, reason in reasons.items())
+
+
+def denied(errno: int, **reasons: str) -> tuple[SyscallRule, ...]:
+    """Calls that a library makes in passing and that may fail: name to reason."""
+    return tuple(SyscallRule(name, reason, errno=errno) for name, reason in reasons.items())

@@ -1,0 +1,34 @@
+"""Signals: every disposition back to its default, nothing blocked, and death with the zygote."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Final
+
+from ._libc import prctl
+
+if TYPE_CHECKING:
+    from ._layers import Layers
+
+_PR_SET_PDEATHSIG: Final = 1
+_FIXED: Final = {signal.SIGKILL, signal.SIGSTOP}
+_SETTABLE: Final = tuple(signal.valid_signals() - _FIXED)
+
+
+def apply(layers: Layers) -> None:
+    """Undo what Python and the zygote set. A write to a closed pipe now ends the worker."""
+    layers.require("signals", _reset)
+
+
+def _reset() -> str:
+    signal.set_wakeup_fd(-1)
+    for number in _SETTABLE:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    die_with_parent()
+    return "default dispositions, empty mask, killed with the zygote"
+
+
+def die_with_parent() -> None:
+    """Ask for SIGKILL when the parent dies. A later change of credentials clears it: prctl(2)."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, what="parent-death signal")
