@@ -20,7 +20,7 @@ from llmspell_protocol import (
 from msgspec import Raw
 
 from ._session import Session
-from .containment import IN_FD, OUT_FD, Plan, contain, prepare, self_test
+from .containment import IN_FD, OUT_FD, Plan, contain, self_test
 from .engines import EngineOptions, ScriptFailure
 
 if TYPE_CHECKING:
@@ -66,11 +66,10 @@ def run_worker(
 
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:
     connection = Connection(Role.WORKER, _OUR_CAPS)
-    prepare(plan, layers)
+    engine_options = EngineOptions(heap=options.heap, jit=options.jit)
     try:
-        engine.start(EngineOptions(heap=options.heap, jit=options.jit))
-        contain(plan, layers)
-        self_test(plan, layers)
+        contain(plan, layers, lambda: engine.start(engine_options))
+        self_test(layers)
         engine.self_test()
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may come to this worker
         _write(connection.send(Failure("error", ErrorInfo("Internal", str(error)))))
