@@ -1,0 +1,199 @@
+"""Every example, in both languages, through the command that users type, against a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.model_server import Answer, ModelServer, Received, Refusal, Scripted
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LANGUAGES = ("lua", "js")
+MODEL = "scripted/example"
+
+WIZARD = {"name": "Orla", "age": 312, "spells": ["Fog", "Mend"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an example does, whichever language it is written in."""
+
+    answers: tuple[Scripted, ...] = ()
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    """What it writes to the console, in full."""
+    value: Any = None
+    asked: Callable[[dict[str, Any]], object] = bool
+    """Whether the last request to the model was the right one."""
+
+
+def _saw_the_image(body: dict[str, Any]) -> bool:
+    text, image = body["messages"][0]["content"]
+    address: str = image["image_url"]["url"]
+    return text["type"] == "text" and address.startswith("data:image/png;base64,iVBORw0KGgo")
+
+
+CASES = {
+    "hello": Case(lines=("Hello, Ada!",), arguments=("--param", "name=Ada")),
+    "basic-llm": Case(
+        answers=(Answer("Bits that are both.", prompt_tokens=9, completion_tokens=4),),
+        lines=("Response: Bits that are both.", "Tokens used: 13"),
+        asked=lambda body: body["messages"]
+        == [{"role": "user", "content": "Explain quantum computing in simple terms"}],
+    ),
+    "robust-llm": Case(
+        # A fault that the library below does not repeat, so that the spell's own policy must.
+        answers=(Refusal(400, "the stars are wrong"), Answer("Machines that learn.")),
+        lines=("Attempt 1 failed: *the stars are wrong*", "Success: Machines that learn."),
+    ),
+    "config-example": Case(
+        answers=(Answer("As you set me."),),
+        arguments=("--param", "query=Who?", "--allow-env", "LLM_TEMPERATURE"),
+        # The second is in the environment and not granted: the spell must not see it.
+        environment={"LLM_TEMPERATURE": "0.25", "LLM_MAX_TOKENS": "7"},
+        value={
+            "config": {"model": "gpt-3.5-turbo", "temperature": 0.25, "max_tokens": 1000},
+            "response": "As you set me.",
+        },
+        asked=lambda body: (body["temperature"], body["messages"][1]["content"]) == (0.25, "Who?"),
+    ),
+    "streaming": Case(
+        answers=(Answer(pieces=("They ", "fly.\nThey", " hoot.\n", "The end")),),
+        lines=("They fly.", "They hoot.", "The end", "The answer came in * pieces"),
+        asked=lambda body: body["stream"],
+    ),
+    "structured-output": Case(
+        answers=(Answer(json.dumps(WIZARD)),),
+        lines=("Orla, aged 312, casts:", "- Fog", "- Mend"),
+        value=WIZARD,
+        asked=lambda body: body["response_format"]["type"] == "json_schema",
+    ),
+    "image-question": Case(
+        answers=(Answer("red"),), lines=("The square is red",), asked=_saw_the_image
+    ),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as running:
+        yield running
+
+
+@pytest.fixture
+def config(tmp_path: Path, server: ModelServer) -> Path:
+    """A config file that knows the server as the provider `scripted`."""
+    path = tmp_path / "config.toml"
+    path.write_text(f'[llm.providers.scripted]\nbase_url = "{server.base_url}"\n')
+    return path
+
+
+def cast(
+    spell: str, config: Path, environment: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an example as a user does, from a folder of theirs."""
+    command = [sys.executable, "-m", "llmspell_supervisor", "run", str(EXAMPLES / spell)]
+    return subprocess.run(
+        [*command, "--config", str(config), "--model", MODEL, *arguments],
+        env=environment,
+        cwd=config.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def like(line: str, pattern: str) -> bool:
+    """Whether a line is as expected, where `*` stands for anything."""
+    rest = line
+    for part in pattern.split("*"):
+        _, found, rest = rest.partition(part)
+        if found != part:
+            return False
+    return line.startswith(pattern.split("*")[0])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", CASES)
+def test_an_example_does_what_it_says(
+    name: str,
+    language: str,
+    server: ModelServer,
+    config: Path,
+    environment: dict[str, str],
+) -> None:
+    case = CASES[name]
+    server.script("example", *case.answers)
+    ran = cast(
+        f"{name}.{language}",
+        config,
+        {**environment, **case.environment},
+        "--json",
+        *case.arguments,
+    )
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)
+    assert report["verdict"] == "ok"
+    lines = [entry["text"] for entry in report["logs"]]
+    assert len(lines) == len(case.lines), lines
+    assert all(map(like, lines, case.lines)), lines
+    assert report["value"] == case.value
+    assert len(server.requests) == len(case.answers)
+    assert all(case.asked(received.body) for received in server.requests[-1:])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_console_of_an_example_goes_to_standard_output(
+    language: str, server: ModelServer, config: Path, environment: dict[str, str]
+) -> None:
+    server.script("example", Answer("Bits."))
+    ran = cast(f"basic-llm.{language}", config, environment)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (
+        0,
+        "Response: Bits.\nTokens used: 12\n",
+        "",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_example_that_gives_up_says_so(
+    language: str, server: ModelServer, config: Path, environment: dict[str, str]
+) -> None:
+    server.script("example", *[Refusal(400, "never")] * 3)
+    ran = cast(f"robust-llm.{language}", config, environment)
+    assert ran.returncode == 1
+    assert "Failed after 3 attempts" in ran.stderr
+    assert f"robust-llm.{language}" in ran.stderr
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_example_is_tested_and_listed_and_says_how_to_run_it(language: str) -> None:
+    found = {path.stem: path for path in EXAMPLES.glob(f"*.{language}")}
+    assert set(found) == set(CASES)
+    table = (EXAMPLES / "README.md").read_text()
+    for path in found.values():
+        assert f"[{path.name}]({path.name})" in table
+        first = path.read_text().splitlines()[0]
+        assert f"llmspell-supervisor run examples/{path.name}" in first
+
+
+def test_the_server_is_what_the_examples_talk_to(
+    server: ModelServer, config: Path, environment: dict[str, str]
+) -> None:
+    """The key of a provider on loopback is nobody's: none is sent that the user has elsewhere."""
+    ran = cast("basic-llm.lua", config, {**environment, "OPENAI_API_KEY": "sk-not-for-you"})
+    assert ran.returncode == 0, ran.stderr
+    received: Received = server.requests[0]
+    assert "sk-not-for-you" not in str(received.headers)
