@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -43,9 +44,12 @@ Sizes: 256M, 1.5G, 64KiB. Times: 5s, 300ms, 2m, 1h. Flags that grant are repeate
 The config file is --config FILE, else $LLMSPELL_CONFIG, else
 ~/.config/llmspell-supervisor/config.toml. It is a ceiling: flags stay within it.
 
-Exit codes: {codes}; 2 when nothing was run because a flag, a file or the spell is wrong;
-130 and 143 after Ctrl-C and SIGTERM.
 """
+
+_EXIT_CODES: Final = (
+    "Exit codes: {}; 2 when nothing was run because a flag, a file or the spell is wrong; "
+    "130 and 143 after Ctrl-C and SIGTERM."
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,8 +66,15 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's, with a table of commands whose columns line up."""
+
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if not isinstance(action, argparse._SubParsersAction):
+            return super()._format_action(action)
+        return "".join(f"  {c.dest:<12}{c.help}\n" for c in action._choices_actions)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -108,7 +119,7 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     codes = ", ".join(f"{code} {verdict}" for verdict, code in EXIT_CODES.items() if code != 130)
     parser.usage = "%(prog)s [options] SPELL"
-    parser.epilog = _RUN_EPILOG.format(codes=codes.replace(", 13 ", ",\n13 "))
+    parser.epilog = _RUN_EPILOG + textwrap.fill(_EXIT_CODES.format(codes), 80)
     parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
     _add_input(parser)
     _add_output(parser)
@@ -211,8 +222,8 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
 def _singular(text: str) -> str:
     """A schema speaks of all items, a flag names one."""
     words = {"variables": "variable", "directories": "directory", "hosts": "host",
-             "bridges": "bridge", "models": "model"}  # fmt: skip
-    return "a " + " ".join(words.get(w, w) for w in text.split()).replace("a environment", "an e")
+             "bridges": "bridge", "models": "model", "models;": "model;"}  # fmt: skip
+    return " ".join(words.get(word, word) for word in text.split())
 
 
 def _checked(field: str) -> Callable[[str], Any]:

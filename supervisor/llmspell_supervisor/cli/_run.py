@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import functools
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -55,14 +56,21 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(quiet=arguments.quiet, verbose=arguments.verbose, json=arguments.json)
     job = prepare(arguments)
     if not arguments.quiet:
-        for note in job.resolved.notes:
-            console.err(f"{PROGRAM}: note: {note}")
+        for note in (*job.resolved.notes, *_unset(job.resolved)):
+            console.err(escape_line(f"{PROGRAM}: note: {note}"))
     interrupted = _Interrupted()
     report = asyncio.run(_run(job, console, interrupted, quiet=arguments.quiet))
     if console.broken:
         return EXIT_BROKEN_PIPE
     _show(report, job, console, arguments)
     return 128 + interrupted.signal if interrupted.signal else report.exit_code
+
+
+def _unset(resolved: Resolved) -> Iterator[str]:
+    """Granted variables that there are none of: most often a misspelt name."""
+    for name in resolved.policy.allow_env:
+        if name not in os.environ:
+            yield f"environment variable {name} is granted but not set"
 
 
 def prepare(arguments: argparse.Namespace) -> Job:
