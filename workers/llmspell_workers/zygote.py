@@ -11,7 +11,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -29,10 +28,13 @@ MAX_DESCRIPTORS: Final = 8
 """Beside a `Fork`: two pipe ends and at most one `cgroup.procs` per hierarchy."""
 
 
-def main(engine_name: str, *, strict: bool) -> NoReturn:
-    """Enter the namespaces, fork pid 1, and wait for its end. Never returns."""
+def main(engine_name: str, isolation: str) -> NoReturn:
+    """Enter the namespaces, fork pid 1, and wait for its end. Never returns.
+
+    `isolation` is `strict` or `degraded`, as in the policy.
+    """
     pipe = socket.socket(fileno=control.CONTROL_FD)
-    layers = Layers(strict=strict)
+    layers = Layers(strict=isolation != "degraded")
     try:
         detach(layers)
     except LayerMissing as missing:
@@ -147,6 +149,3 @@ class Zygote:
 def _encode(message: control.ControlMessage) -> bytes:
     return msgspec.msgpack.encode(message)
 
-
-if __name__ == "__main__":
-    main(sys.argv[1], strict=sys.argv[2] == "strict")
