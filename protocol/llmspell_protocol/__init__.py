@@ -4,6 +4,7 @@
 """
 
 from ._connection import NEED_DATA, Connection, NeedData
+from ._describe import Parameter, type_name
 from ._errors import (
     ArgumentError,
     LocalProtocolError,
@@ -39,7 +40,7 @@ from ._messages import (
     WorkerLimits,
     WorkerMessage,
 )
-from ._signature import Parameter, Signature, type_name
+from ._signature import Signature
 from ._state import Role, State
 from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, ScriptValue
 from ._walk import check, pack, unpack

@@ -4,193 +4,250 @@ One declaration, the function itself, gives the binding's name, the validation o
 documentation and `info`. Both sides use it: bridges on the host, the library inside a worker.
 
 Arguments arrive as a msgpack array, one element per parameter; trailing optional ones may be left
-out. A parameter typed with a `msgspec.Struct` takes a map of options, unknown names refused.
+out. A parameter typed with a `msgspec.Struct` takes a map of options, unknown names refused. An
+empty list counts as an empty map wherever a map is due: Lua cannot tell the two apart.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 import typing
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final, NoReturn
 
 import msgspec
 
+from ._describe import (
+    Parameter,
+    arms_of,
+    bare,
+    field_hints,
+    is_stream,
+    parameter,
+    struct_in,
+    type_name,
+)
 from ._errors import ArgumentError
+from ._messages import MethodKind
 
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
+_PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<name>[^.\[]+)")
+_UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`$")
+_TYPES: Final = re.compile(r"`([a-zA-Z |]+)`")
+_BAD_CHOICE: Final = re.compile(r"^Invalid (?:enum )?value ")
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-_NAMES: Final = {
-    type(None): "null",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    bytes: "bytes",
-    list: "list",
-    dict: "map",
-    Any: "any value",
+_WORDS: Final = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "object": "map",
+    "array": "list",
+    "None": "null",
 }
+"""msgspec's words for types, which are Python's, to those of script languages."""
 
+_SOME: Final = "[...]"
+"""msgspec's step into a map, which does not tell the key."""
 
-class Parameter(msgspec.Struct, frozen=True):
-    """One parameter, or one option of a parameter that takes a map of options."""
+_NEAR: Final = 0.6
+"""How alike two names must be for a hint, as difflib measures it; its own default."""
 
-    name: str
-    type: str
-    """In words that fit every script language: `string`, `list of number`, ..."""
-    required: bool
-    default: Any = None
-    doc: str = ""
-    options: tuple[Parameter, ...] = ()
+_TEXT_MAX: Final = 200
+"""Characters of the script's own text that an error repeats."""
 
 
 class Signature:
     """What a method takes and returns, and the decoder that enforces it.
 
     `function` is read once: its parameters (after those named in `skip`), annotations, defaults
-    and docstring. Only positional parameters are allowed, each annotated.
+    and docstring. Raises `TypeError` unless all parameters are positional and annotated.
     """
 
-    __slots__ = ("_decoder", "_fields", "doc", "name", "parameters", "result", "result_type")
+    __slots__ = ("_decoder", "_hints", "doc", "name", "parameters", "result", "result_type")
 
     def __init__(self, function: Callable[..., Any], *, skip: tuple[str, ...] = ("self",)) -> None:
-        hints = typing.get_type_hints(function, include_extras=True)  # limits of values
-        code = function.__code__
-        names = [n for n in code.co_varnames[: code.co_argcount] if n not in skip]
-        defaults = function.__defaults__ or ()
-        given = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))
-        fields: list[Any] = [
-            (n, hints[n], given[n]) if n in given else (n, hints[n]) for n in names
-        ]
-        shape = msgspec.defstruct(
-            f"{function.__name__}_arguments", fields, array_like=True, forbid_unknown_fields=True
-        )
+        names, defaults = _positional(function, skip)
+        hints = _hints(function, [*names, "return"])
         self.name: str = function.__name__
         self.doc: str = " ".join((function.__doc__ or "").split("\n\n")[0].split())
         self.parameters: tuple[Parameter, ...] = tuple(
-            _parameter(n, hints[n], n not in given, given.get(n)) for n in names
+            parameter(n, hints[n], required=n not in defaults, default=defaults.get(n))
+            for n in names
         )
-        self.result_type: Any = hints.get("return", Any)
+        self.result_type: Any = bare(hints["return"])
         self.result: str = type_name(self.result_type)
-        self._fields = names
-        self._decoder = msgspec.msgpack.Decoder(shape)
+        self._hints = [hints[n] for n in names]
+        self._decoder = msgspec.msgpack.Decoder(_shape(self.name, names, hints, defaults))
+
+    @property
+    def method_kind(self) -> MethodKind:
+        """`stream` for an async generator function, else `call`."""
+        return "stream" if is_stream(self.result_type) else "call"
 
     def decode(self, args: bytes | msgspec.Raw) -> list[Any]:
         """Arguments as Python values, in order. Raises `ArgumentError` that names the field."""
         try:
-            decoded = self._decoder.decode(args)
+            return self._decode(args)
         except msgspec.ValidationError as error:
-            raise self._explain(str(error)) from None
+            if "got `array`" not in str(error):
+                self._explain(str(error))
+        # Seldom: a list where something else was due. Put maps where empty lists stand for them.
+        values = msgspec.msgpack.decode(args)
+        mended = [_mend(h, v) for h, v in zip(self._hints, values, strict=False)]
+        try:
+            return self._decode(msgspec.msgpack.encode(mended + values[len(mended) :]))
+        except msgspec.ValidationError as error:
+            self._explain(str(error))
+
+    def _decode(self, args: bytes | msgspec.Raw) -> list[Any]:
+        try:
+            return list(msgspec.structs.astuple(self._decoder.decode(args)))
+        except msgspec.ValidationError:
+            raise
         except (msgspec.DecodeError, RecursionError) as error:
             raise ArgumentError(f"arguments are not valid msgpack: {error}") from None
-        return [getattr(decoded, name) for name in self._fields]
-
-    def _explain(self, text: str) -> ArgumentError:
-        found = _PATH.search(text)
-        text = _PATH.sub("", text)
-        if found is None:  # the array itself: too few or too many
-            need = sum(p.required for p in self.parameters)
-            takes = f"{need}" if need == len(self._fields) else f"{need} to {len(self._fields)}"
-            return ArgumentError(f"takes {takes} argument(s): {self.render()}")
-        path = found["path"]
-        index, _, rest = path.removeprefix("[").partition("]")
-        if not index.isdigit() or int(index) >= len(self._fields):
-            return ArgumentError(f"takes at most {len(self._fields)} argument(s): {self.render()}")
-        top = self.parameters[int(index)]
-        # An option is named as the script wrote it, without the parameter in front of it.
-        field = rest.removeprefix(".") if top.options and rest else top.name + rest
-        if unknown := _UNKNOWN.search(text):
-            name = unknown["name"]
-            near = difflib.get_close_matches(name, [o.name for o in top.options], 1, 0.6)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            field = f"{field}.{name}" if rest else name
-            return ArgumentError(f"unknown option '{name}'{hint}", field)
-        return ArgumentError(_plain(text), field)
 
     def render(self, rename: Callable[[str], str] = str) -> str:
         """The call as documentation shows it: `complete(request) -> map`."""
-        inside = ", ".join(
-            f"{p.name}: {p.type}" if p.required else f"{p.name}?: {p.type}" for p in self.parameters
-        )
+        inside = ", ".join(p.render() for p in self.parameters)
         return f"{rename(self.name)}({inside}) -> {self.result}"
+
+    def _explain(self, text: str) -> NoReturn:
+        """Raise msgspec's finding in the words of scripts."""
+        found = _PATH.search(text)
+        steps = list(_STEP.finditer(found["path"])) if found else []
+        index = int(steps[0]["index"]) if steps else len(self._hints)
+        if index >= len(self._hints):  # the list of arguments itself
+            raise ArgumentError(f"takes {self._arity()}: {self.render()}")
+        text = _PATH.sub("", text)
+        inner = [s["name"] or s[0] for s in steps[1:]]
+        hint = _at(self._hints[index], inner)
+        if unknown := _UNKNOWN.match(text):
+            name = unknown["name"][:_TEXT_MAX]
+            raise ArgumentError(_unknown(name, hint), self._field(index, [*inner, name]))
+        if missing := _MISSING.match(text):
+            name = missing["name"]
+            field = self._field(index, [*inner, name])
+            raise ArgumentError(f"required option '{name}' is missing", field)
+        if _BAD_CHOICE.match(text):
+            owner = _at(self._hints[index], inner[:-1])
+            text = f"must be {_choices(hint, owner)}, not {_BAD_CHOICE.sub('', text)}"
+        raise ArgumentError(_plain(text), self._field(index, inner))
+
+    def _arity(self) -> str:
+        least, most = sum(p.required for p in self.parameters), len(self.parameters)
+        count = str(most) if least == most else f"{least} to {most}"
+        return f"{count} argument{'' if most == 1 else 's'}" if most else "no arguments"
+
+    def _field(self, index: int, inner: list[str]) -> str:
+        """An option is named as the script wrote it, without the parameter in front of it."""
+        top = "" if inner and struct_in(self._hints[index]) else self.parameters[index].name
+        return _join(top, *inner)
+
+
+def _positional(
+    function: Callable[..., Any], skip: tuple[str, ...]
+) -> tuple[list[str], dict[str, Any]]:
+    """Names of the parameters, and the defaults of those that have one."""
+    code: types.CodeType = function.__code__
+    if code.co_kwonlyargcount or code.co_flags & 0x0C:  # CO_VARARGS, CO_VARKEYWORDS of inspect
+        raise TypeError(f"{function.__qualname__}: only positional parameters can be bound")
+    names = list(code.co_varnames[: code.co_argcount])
+    values = function.__defaults__ or ()
+    defaults = dict(zip(names[len(names) - len(values) :], values, strict=True))
+    names = [n for n in names if n not in skip]
+    return names, {n: v for n, v in defaults.items() if n in names}
+
+
+def _hints(function: Callable[..., Any], names: list[str]) -> dict[str, Any]:
+    """Annotations of `names` only: a skipped parameter's may not be importable at run time."""
+    given = function.__annotations__
+    if missing := [n for n in names if n not in given]:
+        raise TypeError(f"{function.__qualname__}: no annotation for {', '.join(missing)}")
+    wanted = types.SimpleNamespace(__annotations__={n: given[n] for n in names})
+    return typing.get_type_hints(wanted, function.__globals__, include_extras=True)
+
+
+def _shape(
+    name: str, names: list[str], hints: dict[str, Any], defaults: dict[str, Any]
+) -> type[msgspec.Struct]:
+    fields: list[Any] = [
+        (n, hints[n], defaults[n]) if n in defaults else (n, hints[n]) for n in names
+    ]
+    return msgspec.defstruct(
+        f"{name}_arguments", fields, array_like=True, forbid_unknown_fields=True
+    )
+
+
+def _mend(hint: Any, value: Any) -> Any:
+    """`value` with an empty map wherever it has an empty list and `hint` wants a map."""
+    arms = arms_of(hint)
+    origins = {typing.get_origin(a) or a: typing.get_args(a) for a in arms}
+    struct = struct_in(hint)
+    if isinstance(value, list):
+        inner = origins.get(list) or origins.get(tuple)
+        if inner:
+            return [_mend(inner[0], v) for v in value]
+        return {} if not value and list not in origins and (struct or dict in origins) else value
+    if isinstance(value, dict):
+        if struct:
+            fields = field_hints(struct)
+            return {k: _mend(fields.get(k, Any), v) for k, v in value.items()}
+        if args := origins.get(dict):
+            return {k: _mend(args[1], v) for k, v in value.items()}
+    return value
+
+
+def _at(hint: Any, steps: list[str]) -> Any:
+    """The type at the end of a path such as `messages`, `[0]`, `role`; `Any` where unknown."""
+    for step in steps:
+        struct = struct_in(hint)
+        if struct is not None:
+            hint = field_hints(struct).get(step, Any)
+        else:  # the elements of a list, or the values of a map
+            arms = [a for a in arms_of(hint) if typing.get_origin(a) in (list, tuple, dict)]
+            inner = typing.get_args(arms[0]) if arms else (Any,)
+            hint = inner[-1 if step == _SOME else 0]
+    return hint
+
+
+def _join(*steps: str) -> str:
+    """Steps as a script would write them: `messages[0].role`."""
+    path = "".join(s if s.startswith("[") else f".{s}" for s in steps if s and s != _SOME)
+    return path.removeprefix(".")
+
+
+def _unknown(name: str, hint: Any) -> str:
+    """What to say of an option that is not there, with the one that was probably meant."""
+    import difflib  # noqa: PLC0415 - only for a mistake
+
+    struct = struct_in(hint)
+    names = list(field_hints(struct)) if struct else []
+    snake = _CAPITAL.sub("_", name).lower()
+    near = difflib.get_close_matches(snake, names, 1, _NEAR)
+    return f"unknown option '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _choices(hint: Any, owner: Any) -> str:
+    """The values that are allowed where another one was found."""
+    tags = [a.__struct_config__.tag for a in arms_of(owner) if hasattr(a, "__struct_config__")]
+    if hint is Any and any(tags):  # the tag that tells the arms of a union apart
+        return " or ".join(f'"{t}"' for t in tags)
+    return type_name(hint)
 
 
 def _plain(text: str) -> str:
-    """msgspec's message in the words of script languages: its type names are Python's."""
-    swap = {"`str`": "string", "`int`": "integer", "`float`": "number", "`bool`": "boolean",
-            "`object`": "map", "`array`": "list", "`null`": "null", "`bytes`": "bytes"}  # fmt: skip
-    for python, plain in swap.items():
-        text = text.replace(python, plain)
-    text = text[0].lower() + text[1:] if text else text
-    return text.replace("object missing required field", "missing required option")
+    """msgspec's message in the words of script languages."""
 
+    def words(found: re.Match[str]) -> str:
+        names = dict.fromkeys(_WORDS.get(n, n) for n in found[1].split(" | "))
+        if len(names) > 1:
+            names.pop("null", None)
+        return " or ".join(names)
 
-def _parameter(name: str, hint: Any, required: bool, default: Any) -> Parameter:
-    struct = _struct_in(hint)
-    options: tuple[Parameter, ...] = ()
-    if struct is not None:
-        inner = typing.get_type_hints(struct)
-        options = tuple(
-            _option(f, inner[f.name], doc)
-            for f, doc in zip(msgspec.structs.fields(struct), _field_docs(struct), strict=True)
-        )
-    return Parameter(name, type_name(hint), required, default, options=options)
-
-
-def _option(field: msgspec.structs.FieldInfo, hint: Any, doc: str) -> Parameter:
-    default = None if field.default is msgspec.NODEFAULT else field.default
-    if default is msgspec.UNSET:
-        default = None
-    return Parameter(field.encode_name, type_name(hint), field.required, default, doc)
-
-
-def _field_docs(struct: type[msgspec.Struct]) -> list[str]:
-    """Docs of fields: `Annotated[T, msgspec.Meta(description=...)]`."""
-    hints = typing.get_type_hints(struct, include_extras=True)
-    docs = []
-    for field in msgspec.structs.fields(struct):
-        metas = getattr(hints[field.name], "__metadata__", ())
-        docs.append(next((m.description for m in metas if getattr(m, "description", None)), ""))
-    return docs
-
-
-def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
-    for arm in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if isinstance(arm, type) and issubclass(arm, msgspec.Struct):
-            return arm
-    return None
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def type_name(hint: Any) -> str:
-    """A type in words that fit every script language; Python's names never show."""
-    if hint in _NAMES:
-        return _NAMES[hint]
-    if hint is msgspec.UnsetType:
-        return ""
-    if hint is msgspec.Raw:
-        return "any value"
-    if _is_union(hint):
-        names = dict.fromkeys(type_name(arm) for arm in typing.get_args(hint))
-        return " or ".join(n for n in names if n and n != "null") or "null"
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated:
-        return type_name(args[0])
-    if origin is Literal:
-        return " or ".join(f'"{a}"' for a in args)
-    if origin in (list, tuple):
-        return f"list of {type_name(args[0])}"
-    if origin is dict:
-        return f"map of {type_name(args[1])}" if args[1] is not Any else "map"
-    if origin is not None and origin.__name__ in ("AsyncIterator", "AsyncGenerator"):
-        return f"stream of {type_name(args[0])}"
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return hint.__name__
-    return "any value"
+    text = _TYPES.sub(words, text)
+    return text[:1].lower() + text[1 : _TEXT_MAX * 2]

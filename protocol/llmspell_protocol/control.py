@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ._signature import Parameter
+from ._describe import Parameter
 
 MAX_PACKET: Final = 256 * 1024
 """Bytes of one packet. The largest, `Hello` with the library's documentation, is near 10 KB."""
