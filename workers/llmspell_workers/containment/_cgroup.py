@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def apply(plan: Plan, layers: Layers) -> None:
     """Join every group of the plan. The descriptors are closed with all the others."""
     if not plan.cgroups:
-        layers.absent("cgroup", "none delegated", "run under systemd-run --user --scope -p Delegate=yes")
+        layers.absent(
+            "cgroup", "none delegated", "run under systemd-run --user --scope -p Delegate=yes"
+        )
         return
     layers.attempt("cgroup", lambda: _join(plan.cgroups))
 

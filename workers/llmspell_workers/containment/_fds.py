@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import resource
 import stat
+import struct
 from typing import TYPE_CHECKING, Final
 
 from ._libc import syscall
@@ -14,12 +17,15 @@ if TYPE_CHECKING:
     from ._layers import Layers
     from ._plan import Plan
 
+_SYS_POLL: Final = 7
 _SYS_CLOSE_RANGE: Final = 436
 _LAST: Final = (1 << 32) - 1
 _FREE: Final = OUT_FD + 1
 """Where the pipe ends wait while their places are made free."""
-_LOOK_UP_TO: Final = 1024
-"""Descriptors above this cannot exist: close_range(2) took them and NOFILE is far lower."""
+_POLLNVAL: Final = 0x20
+_LOOK_UP_TO: Final = 256
+"""How far to look for open descriptors; close_range(2) has taken all that are higher."""
+_QUESTIONS: Final = b"".join(struct.pack("ihh", fd, 0, 0) for fd in range(_LOOK_UP_TO))
 
 
 def apply(plan: Plan, layers: Layers) -> None:
@@ -35,24 +41,31 @@ def _close_all_but_two(plan: Plan) -> str:
     os.dup2(writer, OUT_FD, inheritable=False)
     syscall(_SYS_CLOSE_RANGE, 0, IN_FD - 1, 0, what="close_range")
     syscall(_SYS_CLOSE_RANGE, OUT_FD + 1, _LAST, 0, what="close_range")
-    prove(frozenset())
-    return "two one-way pipe ends"
-
-
-def prove(engine_fds: frozenset[int]) -> None:
-    """Raise `OSError` unless exactly the two pipe ends, and what the engine named, are open."""
-    found = {fd for fd in range(_LOOK_UP_TO) if _is_open(fd)}
-    if found != {IN_FD, OUT_FD} | engine_fds:
-        raise OSError(0, f"open descriptors are {sorted(found)}")
+    _expect({IN_FD, OUT_FD})
     for fd, mode in ((IN_FD, os.O_RDONLY), (OUT_FD, os.O_WRONLY)):
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         if not stat.S_ISFIFO(os.fstat(fd).st_mode) or flags & os.O_ACCMODE != mode:
             raise OSError(0, f"descriptor {fd} is not the pipe end it should be")
+    return "two one-way pipe ends"
 
 
-def _is_open(fd: int) -> bool:
-    try:
-        fcntl.fcntl(fd, fcntl.F_GETFD)
-    except OSError:
-        return False
-    return True
+def prove(plan: Plan, layers: Layers) -> None:
+    """After the engine's start: nothing is open but the pipe ends and what the plan names."""
+    if layers.has("fds"):
+        layers.require("fds_proved", lambda: _expect({IN_FD, OUT_FD} | plan.engine_fds))
+
+
+def _expect(wanted: set[int]) -> str:
+    found = _open_descriptors()
+    if found != wanted:
+        raise OSError(0, f"open descriptors are {sorted(found)}, not {sorted(wanted)}")
+    return f"{len(found)} open"
+
+
+def _open_descriptors() -> set[int]:
+    """Ask poll(2) about every number at once; it takes no more of them than RLIMIT_NOFILE."""
+    count = min(_LOOK_UP_TO, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    answers = ctypes.create_string_buffer(_QUESTIONS, len(_QUESTIONS))
+    syscall(_SYS_POLL, answers, count, 0, what="poll")
+    revents = memoryview(answers).cast("B").cast("h")[3 : 4 * count : 4]
+    return {fd for fd, event in enumerate(revents) if not event & _POLLNVAL}

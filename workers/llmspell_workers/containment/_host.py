@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
+
+from ._libc import write_text
 
 if TYPE_CHECKING:
     from ._layers import Layers
@@ -16,18 +17,12 @@ _NO_MEMORY_KIND: Final = "0"
 
 def apply(layers: Layers, proc: int) -> None:
     """Both are inherited by every worker. `proc` is a descriptor of /proc."""
-    layers.attempt(
-        "oom_score", lambda: _tell(proc, "oom_score_adj", _FIRST_TO_GO), optional=True
-    )
+    layers.attempt("oom_score", lambda: _tell(proc, "oom_score_adj", _FIRST_TO_GO), optional=True)
     layers.attempt(
         "core_filter", lambda: _tell(proc, "coredump_filter", _NO_MEMORY_KIND), optional=True
     )
 
 
 def _tell(proc: int, name: str, value: str) -> str:
-    fd = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
-    try:
-        os.write(fd, value.encode())
-    finally:
-        os.close(fd)
+    write_text(f"self/{name}", value, directory=proc)
     return value

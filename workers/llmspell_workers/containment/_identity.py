@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ._libc import prctl, syscall
+from ._libc import prctl, read_text, syscall
 
 if TYPE_CHECKING:
     from ._layers import Layers
@@ -73,16 +71,19 @@ def _leave_root() -> str:
 
 def _unused_id() -> int:
     """An id that no one else has, so that zygotes are strangers to each other, too."""
-    pick = random.SystemRandom().randrange
-    for line in Path("/proc/self/uid_map").read_text().splitlines():
+    for line in read_text("/proc/self/uid_map").splitlines():
         first, _, count = map(int, line.split())
         end = first + count
         if first <= _PRIVATE_FIRST and end >= _PRIVATE_FIRST + _PRIVATE_COUNT:
-            return _PRIVATE_FIRST + pick(_PRIVATE_COUNT)
+            return _PRIVATE_FIRST + _pick(_PRIVATE_COUNT)
         if count > 2 * _MAP_TAIL:
-            uid = end - 1 - pick(_MAP_TAIL)
+            uid = end - 1 - _pick(_MAP_TAIL)
             return uid if uid < _NOBODY - 1 or uid > _NOBODY + 1 else uid - 3
     raise OSError(0, "the user namespace we run in maps no spare user id")
+
+
+def _pick(count: int) -> int:
+    return int.from_bytes(os.urandom(8), "big") % count
 
 
 def drop(layers: Layers) -> None:
@@ -92,15 +93,24 @@ def drop(layers: Layers) -> None:
 
 
 def _drop_capabilities() -> str:
-    if _holds_any():
+    privileged = _holds_any()
+    if privileged:
         prctl(_PR_SET_SECUREBITS, _SECUREBITS, what="securebits")
-        for capability in _known():
-            prctl(_PR_CAPBSET_DROP, capability, what=f"drop of capability {capability}")
+        _empty_bounding_set()
     prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, what="ambient capabilities")
-    header = _CapHeader(_CAP_VERSION_3, 0)
-    syscall(_SYS_CAPSET, header, _CapData(), what="capset")
+    syscall(_SYS_CAPSET, _CapHeader(_CAP_VERSION_3, 0), _CapData(), what="capset")
     _prove_capabilities()
-    return "none in any set, securebits locked"
+    # Without a user namespace an ordinary user holds none, and cannot empty the bounding set.
+    return "none in any set, securebits locked" if privileged else "none held"
+
+
+def _empty_bounding_set() -> None:
+    for capability in _known():
+        prctl(_PR_CAPBSET_DROP, capability, what=f"drop of capability {capability}")
+    if left := [c for c in _known() if prctl(_PR_CAPBSET_READ, c, what="bounding set")]:
+        raise OSError(0, f"the bounding set still holds capabilities {left}")
+    if prctl(_PR_GET_SECUREBITS, what="securebits") != _SECUREBITS:
+        raise OSError(0, "the securebits are not locked")
 
 
 def _known() -> list[int]:
@@ -123,11 +133,6 @@ def _holds_any() -> bool:
 def _prove_capabilities() -> None:
     if _holds_any():
         raise OSError(0, "capabilities are left after the drop")
-    left = [c for c in _known() if prctl(_PR_CAPBSET_READ, c, what="bounding set")]
-    if left:
-        raise OSError(0, f"the bounding set still holds capabilities {left}")
-    if prctl(_PR_GET_SECUREBITS, what="securebits") != _SECUREBITS:
-        raise OSError(0, "the securebits are not locked")
 
 
 def _no_new_privs() -> str:
@@ -158,12 +163,17 @@ def _prove_hidden() -> None:
 
 
 def prove(layers: Layers) -> None:
-    """Read back what the worker inherited. Raises `OSError` with the finding."""
+    """Read back what the worker inherited from the jail."""
+    layers.require("identity_proved", lambda: _prove(layers))
+
+
+def _prove(layers: Layers) -> str:
     checks = {
         "capabilities": _prove_capabilities,
         "no_new_privs": _prove_no_new_privs,
         "dumpable": _prove_hidden,
     }
-    for name, check in checks.items():
-        if layers.has(name):
-            check()
+    held = [name for name in checks if layers.has(name)]
+    for name in held:
+        checks[name]()
+    return "read back: " + ", ".join(held)

@@ -24,6 +24,10 @@ _MOUNT.argtypes = [
     ctypes.c_char_p,
 ]
 _UMOUNT2: Final = _LIBC.umount2
+_SIGNAL: Final = _LIBC.signal
+_SIGNAL.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_SIGNAL.restype = ctypes.c_void_p
+_SIG_ERR: Final = ctypes.c_void_p(-1).value
 _WORD: Final = (1 << 64) - 1
 
 Argument = int | bytes | ctypes.Structure | ctypes.Array[ctypes.c_char] | None
@@ -72,6 +76,27 @@ def mount(
     """mount(2) without a source: propagation changes, remounts and memory file systems."""
     if _MOUNT(kind, target, kind, flags, options):
         raise _fail(f"mount on {target.decode()}")
+
+
+def default_signal(number: int) -> None:
+    """signal(2) with SIG_DFL: a tenth of the time of Python's own, which looks up enumerations."""
+    if _SIGNAL(number, None) == _SIG_ERR:
+        raise _fail(f"signal {number}")
+
+
+def read_text(path: str) -> str:
+    """A small file of /proc. Raises `OSError`."""
+    with open(path, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs 6 ms to import
+        return file.read()
+
+
+def write_text(path: str, text: str, *, directory: int | None = None) -> None:
+    """Write a setting of /proc in one write(2). Raises `OSError`."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 def detach_mount(target: bytes) -> None:

@@ -11,10 +11,9 @@ import _socket
 import errno
 import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ._libc import mount, unshare
+from ._libc import mount, read_text, unshare, write_text
 
 if TYPE_CHECKING:
     from ._layers import Layers
@@ -88,7 +87,7 @@ def _remedy() -> str:
     """The most likely of the switches that forbid user namespaces, by name."""
     for path, (bad, remedy) in _UNPRIVILEGED.items():
         try:
-            if Path(path).read_text().strip() == bad:
+            if read_text(path).strip() == bad:
                 return remedy
         except OSError:
             continue
@@ -109,22 +108,14 @@ def _enter(kind: str, flag: int) -> str:
 
 def _map(proc: str, uid: tuple[int, int], gid: tuple[int, int]) -> None:
     # setgroups must be refused before an unprivileged process may map its group.
-    _write(f"{proc}/setgroups", "deny")
-    _write(f"{proc}/uid_map", f"{uid[0]} {uid[1]} 1")
-    _write(f"{proc}/gid_map", f"{gid[0]} {gid[1]} 1")
-
-
-def _write(path: str, text: str, *, directory: int | None = None) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
+    write_text(f"{proc}/setgroups", "deny")
+    write_text(f"{proc}/uid_map", f"{uid[0]} {uid[1]} 1")
+    write_text(f"{proc}/gid_map", f"{gid[0]} {gid[1]} 1")
 
 
 def _empty_ipc() -> str:
     for name, value in _IPC_SETTINGS.items():
-        _write(f"/proc/sys/{name}", value)
+        write_text(f"/proc/sys/{name}", value)
     return "no System V object and no message queue can exist"
 
 
@@ -146,14 +137,14 @@ def _enter_inner(proc: int) -> str:
         ("uid_map", f"{_NOBODY_INSIDE} {_ROOT_INSIDE} 1"),
         ("gid_map", f"{_NOBODY_INSIDE} {_ROOT_INSIDE} 1"),
     ):
-        _write(f"self/{name}", text, directory=proc)
+        write_text(f"self/{name}", text, directory=proc)
     return "own, and owner of nothing"
 
 
 def _no_more(proc: int) -> str:
     for name in _COUNTED:
         try:
-            _write(f"sys/user/max_{name}", "0", directory=proc)
+            write_text(f"sys/user/max_{name}", "0", directory=proc)
         except FileNotFoundError:  # a kernel that does not count these
             continue
     try:

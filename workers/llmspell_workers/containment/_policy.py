@@ -101,7 +101,9 @@ def _through(name: str, reason: str, descriptors: tuple[int, ...]) -> tuple[Sysc
     return (*allowed, SyscallRule(name, "a library's stray print must not kill", errno=_EBADF))
 
 
-def private_memory(*, jit: bool = False, advice: tuple[int, ...] = _ADVICE) -> tuple[SyscallRule, ...]:
+def private_memory(
+    *, jit: bool = False, advice: tuple[int, ...] = _ADVICE
+) -> tuple[SyscallRule, ...]:
     """mmap, munmap, mremap, madvise, mprotect and brk of private memory, never a file.
 
     Executable only for a JIT. `advice` are the madvise(2) values that the allocator gives.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Final
 
-from ._libc import prctl
+from ._libc import default_signal, prctl
 
 if TYPE_CHECKING:
     from ._layers import Layers
 
 _PR_SET_PDEATHSIG: Final = 1
 _FIXED: Final = {signal.SIGKILL, signal.SIGSTOP}
-_SETTABLE: Final = tuple(signal.valid_signals() - _FIXED)
+_SETTABLE: Final = tuple(int(s) for s in signal.valid_signals() - _FIXED)
 
 
 def apply(layers: Layers) -> None:
@@ -23,7 +23,7 @@ def apply(layers: Layers) -> None:
 def _reset() -> str:
     signal.set_wakeup_fd(-1)
     for number in _SETTABLE:
-        signal.signal(number, signal.SIG_DFL)
+        default_signal(number)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     die_with_parent()
     return "default dispositions, empty mask, killed with the zygote"
