@@ -1,0 +1,114 @@
+"""A worker as the host's own /proc shows it, for root's supervisor and for an ordinary user's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.users import OrdinaryUser
+
+PROGRAM = """
+import asyncio, sys
+from llmspell_supervisor import Spell, Supervisor
+async def main():
+    async with Supervisor(on_log=lambda entry: print(entry.text, flush=True)) as supervisor:
+        await supervisor.run(Spell.from_text(sys.argv[2], sys.argv[1]))
+asyncio.run(main())
+"""
+WAITS = {
+    "lua": "console.log('up') util.sleep(60000)",
+    "javascript": "console.log('up'); await util.sleep(60000)",
+}
+NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
+
+
+@pytest.fixture(params=["root", "ordinary user"])
+def command_prefix(request: pytest.FixtureRequest) -> list[str]:
+    """What runs a Python program as the user in question."""
+    if request.param == "root":
+        if Path("/proc/self").stat().st_uid != 0:
+            pytest.skip("the suite is not run by root")
+        return [sys.executable]
+    user: OrdinaryUser = request.getfixturevalue("ordinary_user")
+    return user.command([sys.executable])
+
+
+@pytest.fixture(params=["lua", "javascript"])
+def worker(request: pytest.FixtureRequest, command_prefix: list[str]) -> Iterator[int]:
+    """The pid, as the host counts, of a worker in the middle of a spell."""
+    command = [*command_prefix, "-c", PROGRAM, request.param, WAITS[request.param]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "up\n"
+        yield _last_of_chain(supervisor.pid)
+        supervisor.kill()
+
+
+def _last_of_chain(pid: int) -> int:
+    """Supervisor, outer process, zygote, worker: the deepest descendant."""
+    while children := _children(pid):
+        pid = children[-1]
+    return pid
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        fields = entry.read_text().rpartition(")")[2].split()
+        if int(fields[1]) == pid:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def test_a_worker_has_no_privilege_and_its_filter_is_on(worker: int) -> None:
+    lines = Path(f"/proc/{worker}/status").read_text().splitlines()
+    status = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    assert status["Seccomp"] == "2"
+    assert status["NoNewPrivs"] == "1"
+    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[capabilities], 16) == 0, capabilities
+    assert "0" not in status["Uid"].split()
+
+
+@pytest.mark.root
+def test_a_worker_is_in_namespaces_of_its_own(worker: int) -> None:
+    for name in NAMESPACES:
+        own = Path(f"/proc/{worker}/ns/{name}").readlink()
+        assert own != Path(f"/proc/self/ns/{name}").readlink(), name
+
+
+@pytest.mark.root
+def test_a_worker_has_exactly_its_two_pipe_ends(worker: int) -> None:
+    fds = {fd.name: str(fd.readlink()) for fd in Path(f"/proc/{worker}/fd").iterdir()}
+    assert len(fds) == 2, fds
+    assert all(target.startswith("pipe:") for target in fds.values())
+    modes = [
+        int(Path(f"/proc/{worker}/fdinfo/{fd}").read_text().split("flags:")[1].split()[0], 8) & 3
+        for fd in sorted(fds)
+    ]
+    assert modes == [0, 1]  # one to read, one to write
+
+
+@pytest.mark.root
+def test_a_worker_sees_an_empty_root(worker: int) -> None:
+    assert list(Path(f"/proc/{worker}/root").iterdir()) == []
+
+
+def test_doctor_lists_every_layer(command_prefix: list[str]) -> None:
+    command = [*command_prefix, "-m", "llmspell_supervisor", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 0, done.stderr
+    layers = {layer["name"]: layer for layer in json.loads(done.stdout)["layers"]}
+    for name in ("user_namespace", "pid_namespace", "net_namespace", "root", "landlock", "seccomp"):
+        assert layers[name]["state"] == "on", layers[name]
+    assert all(layer["remedy"] for layer in layers.values() if layer["state"] == "off")
+    for engine in ("engine lua", "engine javascript"):
+        assert layers[engine]["state"] == "on", layers[engine]
