@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -58,7 +57,9 @@ def ordinary_user(_user_home: Path) -> OrdinaryUser:
     """Runs commands as somebody who is not root; directly, when nobody here is root."""
     user = OrdinaryUser(user_home := _user_home)
     user.give(user_home)
-    seen = user.run([sys.executable, "-c", "import os, msgspec, llmspell_protocol; print(os.getuid())"])
+    seen = user.run(
+        [sys.executable, "-c", "import os, msgspec, llmspell_protocol; print(os.getuid())"]
+    )
     if seen.returncode != 0:
         pytest.skip(f"this root may not become an ordinary user: {seen.stderr.strip()[-300:]}")
     assert seen.stdout.strip() == str(user.uid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -46,8 +47,10 @@ CASES = {
     "basic-llm": Case(
         answers=(Answer("Bits that are both.", prompt_tokens=9, completion_tokens=4),),
         lines=("Response: Bits that are both.", "Tokens used: 13"),
-        asked=lambda body: body["messages"]
-        == [{"role": "user", "content": "Explain quantum computing in simple terms"}],
+        asked=lambda body: (
+            body["messages"]
+            == [{"role": "user", "content": "Explain quantum computing in simple terms"}]
+        ),
     ),
     "robust-llm": Case(
         # A fault that the library below does not repeat, so that the spell's own policy must.
@@ -115,12 +118,7 @@ def cast(
 
 def like(line: str, pattern: str) -> bool:
     """Whether a line is as expected, where `*` stands for anything."""
-    rest = line
-    for part in pattern.split("*"):
-        _, found, rest = rest.partition(part)
-        if found != part:
-            return False
-    return line.startswith(pattern.split("*")[0])
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), line))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

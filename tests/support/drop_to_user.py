@@ -86,7 +86,7 @@ def main() -> None:
     os.setresgid(UID, UID, UID)
     os.setresuid(UID, UID, UID)
     command = sys.argv[sys.argv.index("--") + 1 :]
-    os.execvp(command[0], command)  # noqa: S606 - this is what it is for
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def _processes() -> list[_Process]:
 def _read(pid: int) -> _Process | None:
     """None for what is gone, or dead and unreaped: a zombie has no command line."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(
-            errors="replace"
+        command = (
+            Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         )
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
