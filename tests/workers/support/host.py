@@ -14,11 +14,15 @@ import importlib
 import os
 import select
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw, Struct
+
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
@@ -44,7 +48,6 @@ from llmspell_protocol import (
 )
 from llmspell_workers._session import Session
 from llmspell_workers.engines._interface import EngineOptions, ScriptEngine, ScriptFailure
-from msgspec import Raw, Struct
 
 ENGINES: Final = {
     "lua": ("llmspell_workers.engines._lua", "LuaEngine"),
@@ -146,7 +149,10 @@ def run_engine(
             os.close(host_read)
             worker = _Worker(loaded, worker_read, worker_write)
             worker.run(options or EngineOptions(heap=limits.heap), self_test=self_test)
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(70)
     os.close(worker_read)
     os.close(worker_write)

@@ -33,7 +33,7 @@ def clamp(value: float, low: float, high: float) -> Number:
 def round(value: float) -> Number:  # noqa: A001
     """The nearest integer; halves go away from zero."""
     whole = math.floor(abs(value))
-    return _number(math.copysign(whole + (abs(value) - whole >= 0.5), value))  # noqa: PLR2004
+    return _number(math.copysign(whole + (abs(value) - whole >= 0.5), value))
 
 
 def trunc(value: float) -> Number:

@@ -1,0 +1,203 @@
+"""Lua 5.4: the declaration of the engine, and its runtime.
+
+The runtime is made in the zygote with the prelude loaded and nothing of a spell in it; workers
+inherit it by fork, so that it costs them nothing. Workers of one zygote thereby share the address
+layout and the seed of string hashes; the random generator is seeded anew in each.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+
+import msgspec
+from lupa import lua54
+
+from llmspell_protocol import MAX_DEPTH, Start, WorkerLimits
+
+from ...containment import (
+    SyscallPolicy,
+    futex,
+    plain,
+    private_memory,
+    read_only_from,
+    write_only_to,
+)
+from ...library import LIBRARY
+from .._conversion import ITEMS, REASONS
+from ._failure import MEMORY, OUT_OF_MEMORY
+from ._host import Host
+
+if TYPE_CHECKING:
+    from ..._session import Session
+    from .._interface import EngineOptions
+
+_PARTS: Final = (
+    "errors",
+    "codec",
+    "console",
+    "environment",
+    "bindings",
+    "mathematics",
+    "main",
+)
+"""The prelude's chunks, in the order of loading."""
+
+_OWN_CHUNK: Final = b"=[llmspell]"
+"""The prelude's name in Lua; frames of this name are left out of what scripts see of a stack."""
+
+_PRELOAD_MEMORY: Final = 1 << 30
+"""Bytes while the zygote loads the prelude; `start` sets the run's own limit. Not unlimited, since
+lupa counts memory only in a runtime that was made with a limit."""
+
+_MAX_SYSCALLS: Final = 16
+
+_TRIAL: Final = """
+local forbidden = {"python", "io", "package", "require", "dofile", "loadfile", "warn"}
+for _, name in ipairs(forbidden) do assert(_G[name] == nil, name) end
+for name in pairs(debug) do assert(name == "traceback", "debug." .. name) end
+for _, name in ipairs({"execute", "exit", "getenv", "remove", "rename", "setlocale", "tmpname"}) do
+  assert(os[name] == nil, "os." .. name)
+end
+assert(string.dump == nil, "string.dump")
+assert(getmetatable("") == false, "the metatable of strings")
+assert(load("\\27Lua") == nil, "bytecode")
+local seen = {}
+local function walk(value)
+  assert(type(value) ~= "userdata", "a host object")
+  if type(value) ~= "table" or seen[value] then return end
+  seen[value] = true
+  for key, item in next, value do walk(key) walk(item) end
+end
+walk(_G)
+assert(json.encode({b = {1, "é", true, json.null}, a = 0.5}) == '{"a":0.5,"b":[1,"é",true,null]}')
+return #string.rep("x", 100000)
+"""
+"""Looks for what must not be there, crosses into Python and back, and allocates."""
+
+
+def _refuse_attributes(_object: object, name: object, _setting: object) -> NoReturn:
+    """No attribute of a Python object is anything to a script, should it ever hold one."""
+    raise AttributeError(name)
+
+
+class LuaEngine:
+    """Lua 5.4 through lupa. An instance lives in one process and runs one script."""
+
+    name: ClassVar[str] = "lua"
+    suffixes: ClassVar[tuple[str, ...]] = (".lua",)
+
+    _runtime: lua54.LuaRuntime
+    _main: Any
+    _reseed: Any
+    _host: Host | None = None
+    _version: str
+
+    @property
+    def version(self) -> str:
+        """Such as `Lua 5.4.8 (lupa 2.8)`."""
+        return self._version
+
+    def preload(self) -> None:
+        """Make the runtime and load the prelude. No thread is started."""
+        self._runtime = lua54.LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_refuse_attributes,
+            max_memory=_PRELOAD_MEMORY,
+        )
+        release = self._runtime.eval(b"_VERSION").decode()
+        self._version = f"{release} (lupa {importlib.metadata.version('lupa')})"
+        # The first use of a date reads the time zone from a file, which a worker cannot.
+        self._runtime.execute(b"os.date('!%c') os.date('*t')")
+        shared = self._shared_table()
+        for part in _PARTS:
+            text = resources.files(__package__).joinpath("prelude", f"{part}.lua").read_bytes()
+            chunk = self._runtime.compile(text, name=_OWN_CHUNK, mode=b"t")
+            result = chunk(shared)
+            if result is not None:
+                self._main, self._reseed = result
+
+    def _shared_table(self) -> Any:
+        """What the prelude's chunks share: constants, the host function, then each other."""
+        table = self._runtime.table_from
+        shared = self._runtime.table()
+        library = {m.encode(): table([n.encode() for n in f]) for m, f in LIBRARY.items()}
+        constants = {
+            b"own_chunk": _OWN_CHUNK,
+            b"out_of_memory": OUT_OF_MEMORY.encode(),
+            b"max_depth": MAX_DEPTH,
+            b"max_items": ITEMS,
+            b"reasons": table({k.encode(): v.encode() for k, v in REASONS.items()}),
+            b"library": table(library),
+        }
+        for key, value in constants.items():
+            shared[key] = value
+
+        def host(operation: bytes, *arguments: Any) -> bytes | int:
+            assert self._host is not None  # set before anything of a script runs
+            return self._host.cross(operation, *arguments)
+
+        shared[b"host"] = shared[b"run_host"] = host
+        return shared
+
+    def syscalls(self, *, jit: bool) -> SyscallPolicy:  # noqa: ARG002 - Lua has none
+        """What CPython, its allocator and Lua need. No executable memory."""
+        return SyscallPolicy(
+            (
+                *read_only_from(),
+                *write_only_to(),
+                *private_memory(),
+                *futex(),
+                *plain(
+                    clock_nanosleep="util.sleep",
+                    clock_gettime="os.clock, and os.time where the vDSO cannot tell it",
+                    getrandom="util.uuid",
+                    rt_sigreturn="return from a signal handler",
+                    exit_group="the end",
+                ),
+            ),
+            most=_MAX_SYSCALLS,
+        )
+
+    def start(self, options: EngineOptions) -> None:
+        """Set the heap's limit and seed the random generator."""
+        self._runtime.gccollect()
+        self._runtime.set_max_memory(options.heap)
+        low, high = (int.from_bytes(os.urandom(8), "little", signed=True) for _ in range(2))
+        self._reseed(low, high)
+
+    def self_test(self) -> None:
+        """Run a program in a spell's own globals that looks for what must not be there."""
+        limits = WorkerLimits(heap=0, max_request=0, max_result=0, max_in_flight=0)
+        empty = msgspec.Raw(b"\x80")
+        host = self._run(Start("execute", "self-test", _TRIAL, empty, {}, {}, limits), None)
+        if host.failure is not None:
+            raise RuntimeError(f"Lua's self-test found {host.failure.error.message}")
+        if host.value is None or msgspec.msgpack.decode(host.value) != 100000:
+            raise RuntimeError("Lua's self-test gave a wrong result")
+
+    def validate(self, start: Start) -> None:
+        """Compile without running. Raises `ScriptFailure`."""
+        host = self._run(start, None)
+        if host.failure is not None:
+            raise host.failure
+
+    def execute(self, start: Start, session: Session) -> bytes:
+        """Run the script. Returns its first value as msgpack; raises `ScriptFailure`."""
+        host = self._run(start, session)
+        if host.failure is not None:
+            raise host.failure
+        assert host.value is not None  # the prelude ends with a value or a failure
+        return host.value
+
+    def _run(self, start: Start, session: Session | None) -> Host:
+        self._host = host = Host(self._runtime, start, session)
+        try:
+            self._main()
+        except lua54.LuaError:  # memory ran out where not even the prelude could say so
+            host.failure = MEMORY
+        return host

@@ -1,0 +1,98 @@
+"""What the prelude reports of a script that ended badly, as a `ScriptFailure`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, get_args
+
+import msgspec
+
+from llmspell_protocol import ErrorInfo, ErrorKind, FailureCause
+
+from .._interface import ScriptFailure
+
+if TYPE_CHECKING:
+    from llmspell_protocol import Start
+
+OUT_OF_MEMORY: Final = "not enough memory"
+"""Lua's own words (lmem.c); no other message of Lua's ends in them."""
+
+MAX_MESSAGE: Final = 8192
+"""Characters of an error's message: what a person may read. A spell can raise any string."""
+
+MAX_STACK: Final = 4096
+"""Characters of a stack: twenty frames with names of usual length."""
+
+_KINDS: Final = frozenset(get_args(ErrorKind))
+
+_NEAR: Final = re.compile(r" near '?(?P<token>.+?)'?$", re.DOTALL)
+
+MEMORY: Final = ScriptFailure("memory", ErrorInfo("Limit", OUT_OF_MEMORY))
+
+
+class Report(msgspec.Struct, array_like=True, frozen=True):
+    """The prelude's report. Text comes as octets, since a spell can raise what is no text."""
+
+    message: bytes
+    kind: bytes
+    retryable: bool
+    retry_after: float | None
+    field: bytes | None
+    duration: float | None
+    line: int | None
+    stack: bytes
+
+
+_decode: Final = msgspec.msgpack.Decoder(Report).decode
+
+
+def failure_of(cause: FailureCause, report: bytes, start: Start, chunk: str) -> ScriptFailure:
+    """The failure that a report tells of. `chunk` is how Lua names the script in messages."""
+    told = _decode(report)
+    line, message = _split(_text(told.message, MAX_MESSAGE), chunk)
+    if message.endswith(OUT_OF_MEMORY):
+        return ScriptFailure("memory", ErrorInfo("Limit", OUT_OF_MEMORY), line=line or told.line)
+    error = ErrorInfo(
+        _kind(told.kind),
+        message,
+        told.retryable,
+        told.retry_after,
+        None if told.field is None else _text(told.field, MAX_MESSAGE),
+        told.duration,
+    )
+    if cause == "syntax":
+        column = _column(start.source, line, message)
+        return ScriptFailure("syntax", error, line=line, column=column)
+    stack = _text(told.stack, MAX_STACK) or None
+    return ScriptFailure(cause, error, line=line or told.line, stack=stack)
+
+
+def _text(octets: bytes, limit: int) -> str:
+    text = octets[: 4 * limit].decode("utf-8", "replace")
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _kind(name: bytes) -> ErrorKind:
+    """The kind, unless a spell wrote something else into one of our errors."""
+    text = name.decode("utf-8", "replace")
+    return text if text in _KINDS else "Script"  # type: ignore[return-value]
+
+
+def _split(message: str, chunk: str) -> tuple[int | None, str]:
+    """The line of the script's own prefix, and the message without it."""
+    found = re.match(re.escape(chunk) + r":(\d+): ", message)
+    return (None, message) if found is None else (int(found[1]), message[found.end() :])
+
+
+def _column(source: str, line: int | None, message: str) -> int | None:
+    """The column of the token that Lua stumbled over; Lua itself gives only the line.
+
+    Where the token is not in its line (`<eof>`), the first column that is not blank.
+    """
+    lines = source.splitlines()
+    if line is None or line > len(lines):
+        return None
+    text = lines[line - 1]
+    near = _NEAR.search(message)
+    at = text.rfind(near["token"]) if near else -1
+    return (at if at >= 0 else len(text) - len(text.lstrip())) + 1
