@@ -23,10 +23,11 @@ import asyncio
 import contextlib
 import functools
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
+
 from llmspell_protocol import ArgumentError, Signature, ValueRejected, pack, type_name
 
 from ._errors import BridgeError, BudgetExceeded
@@ -42,6 +43,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MARK: Final = "__llmspell_method__"
 _CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
 _NULL: Final = b"\xc0"  # msgpack's nil
+_OVER: Final = object()  # no stream yields this
 
 
 class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -132,10 +134,9 @@ class BoundMethod:
     async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
         """Call it. Takes and returns msgpack: an array of arguments, one value."""
         values = self._decode(args)
-        limit = ctx.call_timeout()
         with _only_bridge_errors(self.name):
-            async with _CallLimit(limit, self.name):
-                value = await self._function(self._bridge, ctx, *values)
+            work = self._function(self._bridge, ctx, *values)
+            value = await _within(ctx.call_timeout(), self.name, work)
             data = _encode(self.name, value)
         _check_size(self.name, len(data), ctx.policy.max_response)
         return data
@@ -171,13 +172,16 @@ class Stream(AsyncIterator[bytes]):
     async def __anext__(self) -> bytes:
         """The next chunk. Raises `BridgeError`; the stream is over then."""
         with _only_bridge_errors(self._name):
-            async with _CallLimit(self._ctx.call_timeout(), self._name):
-                item = await anext(self._items)
+            work = anext(self._items, _OVER)
+            item = await _within(self._ctx.call_timeout(), self._name, work)
+            if item is _OVER:
+                raise StopAsyncIteration
             last = isinstance(item, End)
             data = _encode(self._name, item.value if last else item)
-        self._size += len(data)
+        # The closing value repeats what the chunks said, so it is measured by itself.
+        self._size += 0 if last else len(data)
         try:
-            _check_size(self._name, self._size, self._ctx.policy.max_response)
+            _check_size(self._name, max(self._size, len(data)), self._ctx.policy.max_response)
         except BridgeError:
             await self.aclose()
             raise
@@ -192,25 +196,16 @@ class Stream(AsyncIterator[bytes]):
         await self._items.aclose()
 
 
-class _CallLimit:
-    """Ends a wait after `seconds` with a `Timeout` error, told apart from a bridge's own."""
-
-    def __init__(self, seconds: float, name: str) -> None:
-        self._seconds = seconds
-        self._name = name
-        self._timeout = asyncio.timeout(seconds)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*error)
-        except TimeoutError:
-            if not self._timeout.expired():
-                raise
-            message = f"{self._name}: no answer within {self._seconds:g} s"
-            raise BridgeError("Timeout", message, retryable=True, duration=self._seconds) from None
+async def _within(seconds: float, name: str, work: Awaitable[T]) -> T:
+    """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        message = f"{name}: no answer within {seconds:g} s"
+        raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
 
 
 @contextlib.contextmanager
@@ -307,7 +302,7 @@ class BridgeRegistry:
         if failures:
             raise ExceptionGroup("bridges that did not close", failures)
 
-    async def __aenter__(self) -> BridgeRegistry:
+    async def __aenter__(self) -> typing.Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,0 +1,178 @@
+"""The bridge `llm`: translates, checks, budgets, and lets litellm do the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, ClassVar
+
+from .._context import CallContext
+from .._errors import BridgeError
+from .._interface import Bridge, BridgeConfig, End, method
+from ._config import LlmConfig
+from ._types import (
+    CompletionDelta,
+    CompletionRequest,
+    CompletionResponse,
+    EmbedRequest,
+    EmbedResponse,
+    Message,
+    ModelsResponse,
+)
+
+if TYPE_CHECKING:
+    from ..local import Endpoint, LocalModel
+    from ._call import ModelCall
+
+
+class LlmBridge(Bridge):
+    """Language models: chat, streams, embeddings."""
+
+    name: ClassVar[str] = "llm"
+    config: ClassVar[type[BridgeConfig]] = LlmConfig
+
+    def __init__(self, config: LlmConfig, local: LocalModel | None = None) -> None:
+        """`local` stands in for the local model that the config describes."""
+        self._config = config
+        self._local = local
+
+    def prefetch(self) -> None:
+        """Begin litellm's import, which takes seconds, in the background."""
+        from . import _library
+
+        _library.prefetch()
+
+    async def close(self) -> None:
+        """Stop the local model's process and close the connections to providers."""
+        if self._local is not None:
+            await self._local.close()
+        from . import _library
+
+        await _library.close()
+
+    @method
+    async def complete(
+        self, ctx: CallContext, request: str | CompletionRequest
+    ) -> CompletionResponse:
+        """Continue a conversation. A plain string is one user message."""
+        call = await self._completion(ctx, request)
+        return await call.attempts(lambda number: _complete(call, number))
+
+    @method
+    async def stream(
+        self, ctx: CallContext, request: str | CompletionRequest
+    ) -> AsyncIterator[CompletionDelta | End[CompletionResponse]]:
+        """Continue a conversation, piece by piece; ends with the whole answer.
+
+        A stream that has brought a piece is not repeated: the script has seen it.
+        """
+        from ._stream import Answer
+
+        call = await self._completion(ctx, request)
+        call.arguments.update(stream=True, stream_options={"include_usage": True})
+        answer = await call.attempts(lambda number: Answer.open(call, number))
+        async with contextlib.aclosing(answer.deltas()) as deltas:
+            async for delta in deltas:
+                yield delta
+        yield End(await answer.finish())
+
+    @method
+    async def embed(
+        self, ctx: CallContext, request: str | list[str] | EmbedRequest
+    ) -> EmbedResponse:
+        """Turn texts into vectors. A plain string, or a list of them, is the input."""
+        if not isinstance(request, EmbedRequest):
+            request = EmbedRequest(input=request)
+        call = await self._embedding(ctx, request)
+        return await call.attempts(lambda number: _embed(call, number))
+
+    @method
+    async def models(self, ctx: CallContext) -> ModelsResponse:
+        """Which models this spell may name, and which one answers when it names none."""
+        from ._routing import models
+
+        return models(self._config, ctx)
+
+    async def _completion(self, ctx: CallContext, request: str | CompletionRequest) -> ModelCall:
+        from . import _budget, _request
+
+        if isinstance(request, str):
+            request = CompletionRequest(prompt=request)
+        found = _request.conversation(request)
+        arguments = _request.options(request, self._config.extra_options)
+        arguments["messages"] = _request.messages(found, ctx.policy)
+        beside = [arguments.get("tools"), arguments.get("response_format")]
+        call = await self._call(ctx, request, arguments, _budget.estimate(found, beside))
+        call.arguments["max_tokens"] = call.bound.completion
+        return call
+
+    async def _embedding(self, ctx: CallContext, request: EmbedRequest) -> ModelCall:
+        from . import _budget
+
+        texts = [request.input] if isinstance(request.input, str) else request.input
+        if not texts:
+            raise BridgeError("Validation", "input: there is nothing to embed", field="input")
+        arguments: dict[str, object] = {"input": texts}
+        if request.dimensions is not None:
+            arguments["dimensions"] = request.dimensions
+        prompt = _budget.estimate([Message(role="user", content=text) for text in texts])
+        return await self._call(ctx, request, arguments, prompt)
+
+    async def _call(
+        self,
+        ctx: CallContext,
+        request: CompletionRequest | EmbedRequest,
+        arguments: dict[str, object],
+        prompt: int,
+    ) -> ModelCall:
+        # Here, not above: a run that calls no model loads none of this.
+        from . import _budget, _library, _routing
+        from ._call import ModelCall
+
+        embed = isinstance(request, EmbedRequest)
+        choice = _routing.choose(self._config, ctx, request, embed=embed)
+        litellm = await _library.litellm()
+        router = _routing.Router(self._config, self._endpoint)
+        route = await router.route(choice, ctx.policy, litellm)
+        price = _budget.price_of(route, litellm)
+        asked = 0 if isinstance(request, EmbedRequest) else request.max_tokens
+        timeout = min(request.timeout or route.timeout, ctx.call_timeout())
+        return ModelCall(
+            ctx=ctx,
+            litellm=litellm,
+            route=route,
+            arguments={**arguments, **route.options(), "timeout": timeout},
+            request=request,
+            bound=_budget.bound(ctx, prompt, asked, price),
+            timeout=timeout,
+        )
+
+    async def _endpoint(self, model: str) -> Endpoint:
+        if self._local is None:
+            from ..local import LocalModel
+
+            self._local = LocalModel(self._config.local)
+        return await self._local.endpoint(model)
+
+
+async def _complete(call: ModelCall, number: int) -> CompletionResponse:
+    from . import _response
+
+    attempt = _response.Attempt(number, time.monotonic())
+    with call.book() as held:
+        raw = await call.within(call.litellm.acompletion(**call.arguments))
+        found = _response.completion(raw, call.route, call.litellm, attempt, as_data=call.as_data)
+        held.used(found.usage.prompt_tokens, found.usage.completion_tokens, found.cost)
+    return found
+
+
+async def _embed(call: ModelCall, number: int) -> EmbedResponse:
+    from . import _response
+
+    attempt = _response.Attempt(number, time.monotonic())
+    with call.book() as held:
+        raw = await call.within(call.litellm.aembedding(**call.arguments))
+        found = _response.embeddings(raw, call.route, call.litellm, attempt)
+        held.used(found.usage.prompt_tokens, found.usage.completion_tokens, found.cost)
+    return found

@@ -1,0 +1,53 @@
+"""The `[llm]` section of the config file. Keys are never in it: only names of variables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from .._interface import BridgeConfig
+from ..local._config import LocalConfig
+
+EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A provider: `[llm.providers.NAME]`. Spells then name its models `NAME/model`."""
+
+    api_key_env: Annotated[
+        EnvName | None, Meta(description="environment variable that holds the key")
+    ] = None
+    base_url: Annotated[
+        str | None,
+        Meta(pattern=r"^https?://[^\s@]+$", description="an OpenAI-compatible server of your own"),
+    ] = None
+    timeout: Annotated[float, Meta(gt=0, le=86_400, description="seconds of one attempt")] = (
+        30.0  # S116
+    )
+    max_retries: Annotated[
+        int, Meta(ge=0, le=9, description="repetitions after the first attempt")
+    ] = 3  # S116
+
+
+class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which models there are, and who serves them."""
+
+    default_model: Annotated[
+        str | None, Meta(min_length=1, description="answers when a spell names no model")
+    ] = None
+    embed_model: Annotated[
+        str | None, Meta(min_length=1, description="embeds when a spell names no model for it")
+    ] = None
+    aliases: Annotated[
+        dict[str, str], Meta(description="names that spells use, and the models that answer")
+    ] = field(default_factory=dict)
+    providers: Annotated[
+        dict[str, ProviderConfig], Meta(description="servers and keys by provider")
+    ] = field(default_factory=dict)
+    local: Annotated[LocalConfig, Meta(description="the model on this machine")] = field(
+        default_factory=LocalConfig
+    )
+    extra_options: Annotated[
+        tuple[str, ...], Meta(description="names that `extra` may carry beyond the usual ones")
+    ] = ()
