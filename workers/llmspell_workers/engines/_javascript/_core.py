@@ -1,0 +1,173 @@
+"""SpiderMonkey through PythonMonkey's native core: loaded in the zygote, begun in the worker.
+
+PythonMonkey's own Python package never runs. Two hooks that embedders of SpiderMonkey have are
+taken back from the core (`js/Promise.h`), because what it does there does not fit:
+
+- *Promise jobs.* The core makes a Python object of each and wants a running asyncio loop. Here they
+  are appended to an array, which one JavaScript function works off: ten times faster, and the same
+  on every Python.
+- *Unhandled rejections.* The core takes each rejection for unhandled at once, also those that are
+  caught a moment later. Here they are appended to an array, to be looked at when no job is left.
+
+So both callbacks only append to arrays, and run no script.
+"""
+
+from __future__ import annotations
+
+import _imp
+import asyncio  # noqa: F401 - the core imports it at its start, when there is no file to import
+import ctypes
+import datetime  # noqa: F401 - likewise, for its C interface
+import importlib.machinery
+import importlib.util
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PACKAGE: Final = "pythonmonkey"
+
+_ENUMERATE: Final = 1  # JSPROP_ENUMERATE: otherwise an ordinary element
+_MAX_BYTES: Final = 0  # JSGC_MAX_BYTES
+_UINT32_MAX: Final = (1 << 32) - 1
+
+_ROOTED: Final = 24
+"""Where JS::PersistentRooted keeps its pointer: after the links of its list. Checked at the start
+against the global object, whose address the engine tells."""
+_JOB_QUEUE_SLOTS: Final = 8
+"""Virtual functions of JS::JobQueue (`js/Promise.h`)."""
+_VTABLE_HEAD: Final = 16
+"""Bytes before the first function (Itanium C++ ABI)."""
+
+_Address = ctypes.c_void_p
+# The last two arguments, which nobody needs, stay in their registers.
+_Enqueue = ctypes.CFUNCTYPE(ctypes.c_bool, *[_Address] * 4)
+_Track = ctypes.CFUNCTYPE(None, _Address, ctypes.c_bool, _Address, ctypes.c_int, _Address)
+
+
+class NativeCore:
+    """The two libraries. Made in the zygote: opens files, starts no thread, runs no script."""
+
+    def __init__(self) -> None:
+        """Raises `ImportError` where PythonMonkey is not installed."""
+        spec = importlib.util.find_spec(_PACKAGE)
+        if spec is None or not spec.submodule_search_locations:
+            raise ImportError(f"{_PACKAGE} is not installed")
+        folder = Path(spec.submodule_search_locations[0])
+        self._path = str(folder / f"{_PACKAGE}.so")
+        mozjs = sorted(folder.glob("libmozjs-*.so"))
+        # By the very paths that are used later: the dynamic linker then opens no file.
+        # PyDLL: an allocation may collect garbage, which drops references to Python objects.
+        self._mozjs = ctypes.PyDLL(str(mozjs[0]))
+        self._core = ctypes.PyDLL(self._path)
+        self.version = mozjs[0].stem.removeprefix("libmozjs-").partition("a")[0]
+        stub = types.ModuleType(_PACKAGE)
+        stub.__path__ = [str(folder)]
+        sys.modules[_PACKAGE] = stub
+        self._bind()
+        # A callback needs executable memory, which only an unlocked process can map.
+        self._on_job = _Enqueue(self._enqueue)
+        self._on_rejection = _Track(self._reject)
+
+    def _bind(self) -> None:
+        function = self._function
+        integer, unsigned = ctypes.c_int, ctypes.c_uint
+        self._global = function("_ZN2JS19CurrentGlobalOrNullEP9JSContext", _Address, _Address)
+        self._length = function(
+            "_ZN2JS14GetArrayLengthEP9JSContextNS_6HandleIP8JSObjectEEPj",
+            ctypes.c_bool, _Address, _Address, _Address,
+        )  # fmt: skip
+        define = "_Z16JS_DefineElementP9JSContextN2JS6HandleIP8JSObjectEEj"
+        self._define_object = function(
+            f"{define}S5_j", ctypes.c_bool, _Address, _Address, unsigned, _Address, unsigned
+        )
+        self._define_int = function(
+            f"{define}ij", ctypes.c_bool, _Address, _Address, unsigned, integer, unsigned
+        )
+        self._set_tracker = function(
+            "_ZN2JS34SetPromiseRejectionTrackerCallbackEP9JSContextPFvS1_bNS_6HandleIP8JSObjectEE"
+            "NS_29PromiseRejectionHandlingStateEPvES7_",
+            None, _Address, _Track, _Address,
+        )  # fmt: skip
+        self._set_jobs = function(
+            "_ZN2JS11SetJobQueueEP9JSContextPNS_8JobQueueE", None, _Address, _Address
+        )
+        self._set_gc = function(
+            "_Z17JS_SetGCParameterP9JSContext12JSGCParamKeyj", None, _Address, integer, unsigned
+        )
+        self._disable_jit = function("_ZN2JS17DisableJitBackendEv", None)
+
+    def _function(self, symbol: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+        found = self._mozjs[symbol]
+        found.restype, found.argtypes = result, arguments
+        return found
+
+    def start(self, *, heap: int, jit: bool) -> None:
+        """Begin the engine; it starts threads. Raises `RuntimeError` if it is not as expected."""
+        if not jit:
+            self._disable_jit()  # only before the engine's initialisation
+        name = f"{_PACKAGE}.{_PACKAGE}"
+        spec = importlib.machinery.ModuleSpec(name, None, origin=self._path)
+        module = _imp.create_dynamic(spec)
+        _imp.exec_dynamic(module)
+        self._eval: Callable[..., Any] = module.eval
+        self._context = _Address.in_dll(self._core, "GLOBAL_CX").value
+        this = self._eval("globalThis")
+        if _Address.from_address(_root(this)).value != self._global(self._context):
+            raise RuntimeError("this build of PythonMonkey keeps its objects in another way")
+        self._set_gc(self._context, _MAX_BYTES, min(heap, _UINT32_MAX))
+        self._take_jobs()
+        self._set_tracker(self._context, self._on_rejection, None)
+
+    def attach(self, jobs: Any, rejections: Any) -> None:
+        """Append promise jobs and rejections to these empty JavaScript arrays from now on.
+
+        `jobs` is where the next job goes; whoever works them off sets it to what is left.
+        """
+        self._kept = (jobs, rejections)  # their roots live as long as these
+        self._job_array, self._rejections = _root(jobs), _root(rejections)
+        self.jobs = 0
+
+    def evaluate(self, source: str, name: str, line: int = 1) -> Any:
+        """Run `source` as a classic script whose first line errors call `name:line`."""
+        return self._eval(source, {"filename": name, "lineno": line})
+
+    def _take_jobs(self) -> None:
+        table = _Address.in_dll(self._core, "_ZTV8JobQueue")
+        functions = _Address * _JOB_QUEUE_SLOTS
+        theirs = functions.from_address(ctypes.addressof(table) + _VTABLE_HEAD)
+        enqueue = _Address.in_dll(
+            self._core, "_ZN8JobQueue17enqueuePromiseJobEP9JSContextN2JS6HandleIP8JSObjectEES6_S6_S6_"
+        )
+        ours = functions(*theirs)
+        ours[list(theirs).index(ctypes.addressof(enqueue))] = ctypes.cast(self._on_job, _Address)
+        self._job_table = ours
+        self._job_queue = _Address(ctypes.addressof(ours))  # an object of no more than its type
+        self._set_jobs(self._context, ctypes.addressof(self._job_queue))
+
+    def _enqueue(self, _queue: int, context: int, _promise: int, job: int) -> bool:
+        place = self.jobs
+        self.jobs = place + 1
+        return bool(self._define_object(context, self._job_array, place, job, _ENUMERATE))
+
+    def _reject(self, context: int, _muted: bool, promise: int, state: int, _data: int) -> None:
+        if self._append(context, self._rejections, self._define_object, promise):
+            self._append(context, self._rejections, self._define_int, state)
+
+    def _append(self, context: int, array: int, define: Callable[..., Any], value: int) -> bool:
+        length = ctypes.c_uint32()
+        if not self._length(context, array, ctypes.addressof(length)):
+            return False
+        return bool(define(context, array, length.value, value, _ENUMERATE))
+
+
+def _root(proxy: Any) -> int:
+    """The address of the rooted pointer to the JavaScript object that `proxy` stands for."""
+    # The core's types add one field to that of dict or list: a pointer to its root.
+    base = list if isinstance(proxy, list) else dict
+    rooted = _Address.from_address(id(proxy) + base.__basicsize__).value
+    assert rooted is not None
+    return rooted + _ROOTED

@@ -1,0 +1,169 @@
+"""The engine's declaration."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from importlib import resources
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from ...containment import (
+    SyscallPolicy,
+    denied,
+    futex,
+    plain,
+    prctl_option,
+    private_memory,
+    read_only_from,
+    write_only_to,
+)
+from ._core import NativeCore
+from ._failure import PRELUDE, syntax_failure
+from ._run import Realm, Run, body
+
+if TYPE_CHECKING:
+    from llmspell_protocol import Start
+
+    from ..._session import Session
+    from .._interface import EngineOptions
+
+_PARTS: Final = ("primordials.js", "values.js", "inspect.js", "runtime.js")
+
+_ENOENT: Final = 2
+_MADV: Final = (4, 8, 14, 15)  # DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: libmozjs and its jemalloc
+_PR_SET_VMA: Final = 0x53564D41
+
+_GLOBALS: Final = frozenset(
+    """
+    undefined Boolean JSON Date Math Number String RegExp Error InternalError AggregateError
+    EvalError RangeError ReferenceError SyntaxError TypeError URIError ArrayBuffer Int8Array
+    Uint8Array Int16Array Uint16Array Int32Array Uint32Array Float32Array Float64Array
+    Uint8ClampedArray BigInt64Array BigUint64Array Float16Array BigInt Proxy WeakMap Map Set
+    DataView Symbol Intl Reflect WeakSet Promise WeakRef Iterator NaN Infinity isNaN isFinite
+    parseFloat parseInt escape unescape decodeURI encodeURI decodeURIComponent encodeURIComponent
+    Function Object eval debuggerGlobal Array globalThis
+    """.split()
+)
+"""Every name that may be there before ours. A new SpiderMonkey that brings more fails its test."""
+
+_FIND_NAMES: Final = """
+[Object.getOwnPropertyNames(globalThis).join(" "),
+ Reflect.ownKeys(debuggerGlobal).map(String).join(" "),
+ typeof Object.getPrototypeOf(debuggerGlobal)].join("|")
+"""
+_HUSK: Final = frozenset(["NaN", "Infinity", "undefined", "globalThis"])
+"""What cannot be deleted from a global object."""
+
+_TRIAL: Final = """
+const results = await Promise.all([1, 2n, "\\0", new Uint8Array([7])].map(async (x) => x));
+try { await (async () => { throw new Error("caught") })() } catch { results.push(null) }
+return {results};
+"""
+_TRIAL_RESULT: Final = '1{"results":[1,"\\u0000i2","\\u0000s\\u0000","\\u0000bBw==",null]}'
+
+
+class JavaScriptEngine:
+    """SpiderMonkey 136 by way of PythonMonkey's native core."""
+
+    name: ClassVar[str] = "javascript"
+    suffixes: ClassVar[tuple[str, ...]] = (".js", ".mjs")
+
+    _core: NativeCore
+    _source: str
+    _version: str
+    _prelude: Any
+
+    @property
+    def version(self) -> str:
+        """Such as `ECMAScript 2025 (SpiderMonkey 136, pythonmonkey 1.4.1)`."""
+        return self._version
+
+    def preload(self) -> None:
+        """Load the libraries and the prelude. Raises `ImportError` without PythonMonkey."""
+        self._core = NativeCore()
+        folder = resources.files(__package__)
+        parts = "\n".join((folder / part).read_text("utf-8") for part in _PARTS)
+        self._source = f'(function (host, rulesText) {{ "use strict";\n{parts}\n}})'
+        package = importlib.metadata.version("pythonmonkey")
+        self._version = (
+            f"ECMAScript 2025 (SpiderMonkey {self._core.version}, pythonmonkey {package})"
+        )
+
+    def syscalls(self, *, jit: bool) -> SyscallPolicy:
+        """What SpiderMonkey needs once it runs; executable memory only for the JIT."""
+        return SyscallPolicy(
+            (
+                *read_only_from(),
+                *write_only_to(),
+                *plain(
+                    poll="wait for the host and for timers",
+                    clock_gettime="timers, where the vDSO cannot tell the time",
+                ),
+                *futex(),
+                *private_memory(jit=jit, advice=_MADV),
+                *plain(
+                    getrandom="Math.random, and util.uuid",
+                    getpid="SpiderMonkey's own checks",
+                    getrusage="garbage collection measures itself",
+                    clock_nanosleep="a spin lock that waits",
+                    rt_sigreturn="return from a signal handler",
+                    exit_group="the end",
+                    sched_yield="a spin lock that waits",
+                ),
+                *prctl_option(_PR_SET_VMA),
+                *denied(
+                    _ENOENT,
+                    readlink="Date and Intl look for a time zone",
+                    newfstatat="likewise",
+                    openat="likewise",
+                ),
+            )
+        )
+
+    def start(self, options: EngineOptions) -> None:
+        """Begin SpiderMonkey and its threads, and take out what no spell shall find."""
+        self._core.start(heap=options.heap, jit=options.jit)
+        self._prelude = self._core.evaluate(self._source, PRELUDE)
+        self._trial()[0].enter("strip")
+
+    def self_test(self) -> None:
+        """Run values, jobs and rejections through the engine; look for names."""
+        names, inside, proto = str(self._core.evaluate(_FIND_NAMES, PRELUDE)).split("|")
+        if strange := set(names.split()) - _GLOBALS:
+            raise RuntimeError(f"scripts would see {sorted(strange)}")
+        if set(inside.split()) - _HUSK or proto != "object":
+            raise RuntimeError(f"the debugger's global still holds {inside}")
+        for source, expected in (
+            (_TRIAL, ("result", "", _TRIAL_RESULT)),
+            ("Promise.reject(new TypeError('lost'))", ("failure", "unhandled", "TypeError: lost")),
+        ):
+            realm, heard = self._trial()
+            realm.begin(source, "self-test")
+            realm.settle()
+            op, name, payload = heard[-1] if heard else ("", "", "")
+            if (op, name) != expected[:2] or expected[2] not in payload:
+                raise RuntimeError(f"the engine's trial run ended with {heard}")
+
+    def validate(self, start: Start) -> None:
+        """Parse without running. Raises `ScriptFailure`."""
+        self._check(self._trial()[0], start)
+
+    def execute(self, start: Start, session: Session) -> bytes:
+        """Run the spell. Returns its value as msgpack; raises `ScriptFailure`."""
+        self._check(self._trial()[0], start)
+        return Run(self._core, self._prelude, start, session).value()
+
+    def _check(self, realm: Realm, start: Start) -> None:
+        # The body alone, so that no `}` in it can end the function around it.
+        described = realm.enter("check", 0, f'"use strict";\n{body(start.source)}')
+        if described:
+            raise syntax_failure(str(described), start.source)
+
+    def _trial(self) -> tuple[Realm, list[tuple[str, str, str]]]:
+        """A prelude whose host only listens."""
+        heard: list[tuple[str, str, str]] = []
+
+        def host(op: str, _number: float, name: str, payload: str) -> str:
+            heard.append((str(op), str(name), payload.encode().decode()))
+            return ""
+
+        return Realm(self._core, self._prelude, host), heard

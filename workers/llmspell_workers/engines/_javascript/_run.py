@@ -1,0 +1,278 @@
+"""One run: what JavaScript asks of its host, the timers, and the loop that waits for both."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import select
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+from llmspell_protocol import MAX_DEPTH, Chunk, ErrorInfo, Fault, Reply
+
+from ..._session import HostError
+from ...library import LIBRARY
+from .._conversion import ITEMS, REASONS
+from .._interface import ScriptFailure
+from ._failure import failure
+from ._payload import from_msgpack, to_msgpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmspell_protocol import LogLevel, Start
+
+    from ..._session import Answer, Session
+    from ._core import NativeCore
+
+WINDOW: Final = 16
+"""Chunks of one stream that may be under way: hides a round trip, and a `break` wastes few."""
+
+_STUCK: Final = "the spell waits for a promise that nothing will settle"
+
+_STRICT: Final = '(async function(){"use strict";\n'
+"""Makes a spell the body of an async function. It takes a line, so the spell's first is line 1."""
+
+
+class Realm:
+    """A fresh prelude: its `enter` function, and the arrays that it shares with the core."""
+
+    def __init__(self, core: NativeCore, prelude: Any, host: Callable[..., str]) -> None:
+        self._core = core
+        self._enter = prelude(host, json.dumps(_RULES))
+        core.attach(self.enter("jobs"), self.enter("rejections"))
+
+    def enter(self, op: str, number: int = 0, payload: Any = "") -> Any:
+        """Call into JavaScript. Raises `ScriptFailure` if the engine itself gave up."""
+        try:
+            return self._enter(op, number, payload)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _engine_failure(str(error)) from None
+
+    def begin(self, source: str, name: str) -> None:
+        """Run a spell up to its first `await`."""
+        try:
+            main = self._core.evaluate(f"{_STRICT}{source}\n}})", name, 0)
+        except Exception as error:
+            raise _engine_failure(str(error)) from None
+        self.enter("run", 0, main)
+
+    def settle(self) -> str:
+        """Run promise jobs until there are none. Returns `done`, `wait` or `stuck`."""
+        while True:
+            while self._core.jobs:
+                self._core.jobs = int(self.enter("drain"))
+            state = str(self.enter("turn"))
+            if state != "jobs":
+                return state
+
+
+_RULES: Final = {
+    "reasons": {**REASONS, "type": REASONS["type"].split("%s")},
+    "items": ITEMS,
+    "depth": MAX_DEPTH,
+}
+
+
+class Run:
+    """Drives one spell from its source to its value."""
+
+    def __init__(self, core: NativeCore, prelude: Any, start: Start, session: Session) -> None:
+        self._session = session
+        self._start = start
+        self._calls: dict[int, int] = {}  # the wire's number to the prelude's
+        self._streams: dict[int, int] = {}  # the prelude's number to the wire's
+        self._waiting: deque[tuple[int, str, bytes, int]] = deque()
+        self._due: list[tuple[float, int]] = []
+        self._timers: dict[int, float] = {}
+        self._value: bytes | None = None
+        self._failure: ScriptFailure | None = None
+        self._operations: dict[str, Callable[[int, str, str], str]] = {
+            "call": self._call, "stream": self._stream, "credit": self._credit,
+            "close": self._close, "library": self._library, "log": self._log,
+            "timer": self._timer, "untimer": self._untimer, "result": self._result,
+            "failure": self._fail,
+        }  # fmt: skip
+        self._realm = Realm(core, prelude, self._host_function())
+
+    def value(self) -> bytes:
+        """Run to the end; the value as msgpack. Raises `ScriptFailure`."""
+        self._realm.enter("setup", 0, self._world())
+        self._realm.enter("params", 0, from_msgpack(self._start.params))
+        self._realm.begin(body(self._start.source), self._start.name)
+        state = self._realm.settle()
+        while state == "wait":
+            for act in self._await_something():
+                act()
+                state = self._realm.settle()
+                if state != "wait":
+                    break
+        if self._failure is not None:
+            raise self._failure
+        if self._value is None:
+            raise ScriptFailure("error", ErrorInfo("Script", _STUCK))
+        return self._value
+
+    def _world(self) -> str:
+        manifest = {
+            bridge: {camel(m): [f"{bridge}.{m}", kind] for m, kind in methods.items()}
+            for bridge, methods in self._session.manifest.items()
+        }
+        library = {
+            module: {name: camel(name) for name in functions}
+            for module, functions in LIBRARY.items()
+        }
+        world = {"manifest": manifest, "library": library, "env": self._start.env}
+        return msgspec.json.encode(world).decode()
+
+    # --- what comes from outside ------------------------------------------------------------------
+
+    def _await_something(self) -> list[Callable[[], None]]:
+        """Block until the host answers or a timer is due; what to do then, in order."""
+        due = self._due[0][0] if self._due else None
+        poll = select.poll()
+        poll.register(self._session.fileno(), select.POLLIN)
+        wait = None if due is None else max(0.0, due - time.monotonic()) * 1000
+        acts: list[Callable[[], None]] = []
+        if poll.poll(wait):
+            acts += [self._answering(m) for m in self._session.ready_messages()]
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            acts.append(self._firing(*heapq.heappop(self._due)))
+        return acts
+
+    def _answering(self, message: Answer) -> Callable[[], None]:
+        return lambda: self._answer(message)
+
+    def _firing(self, due: float, timer: int) -> Callable[[], None]:
+        def fire() -> None:
+            if self._timers.get(timer) == due:
+                del self._timers[timer]
+                self._realm.enter("timer", timer)
+
+        return fire
+
+    def _answer(self, message: Answer) -> None:
+        call = self._calls[message.id]
+        if isinstance(message, Chunk):
+            self._realm.enter("chunk", call, from_msgpack(message.value))
+            return
+        del self._calls[message.id]
+        self._streams.pop(call, None)
+        self._send_waiting()
+        if isinstance(message, Reply):
+            self._realm.enter("reply", call, from_msgpack(message.value))
+        else:
+            self._realm.enter("fault", call, _info(message.error))
+
+    # --- what JavaScript asks ---------------------------------------------------------------------
+
+    def _host_function(self) -> Callable[..., str]:
+        """The one function that JavaScript gets. Never raises: the core would quote Python."""
+        operations = self._operations
+
+        def host(op: str, number: float, name: str, payload: str) -> str:
+            try:
+                return operations[str(op)](int(number), str(name), payload)
+            except HostError as error:
+                return "!" + _info(error.info)
+            except MemoryError:
+                return "!" + _info(ErrorInfo("Limit", "out of memory"))
+            except Exception as error:  # noqa: BLE001 - our bug, and the spell must not see Python
+                return "!" + _info(ErrorInfo("Internal", f"{type(error).__name__}: {error}"))
+
+        return host
+
+    def _call(self, number: int, method: str, payload: str) -> str:
+        return self._open(number, method, payload, 0)
+
+    def _stream(self, number: int, method: str, payload: str) -> str:
+        return self._open(number, method, payload, WINDOW)
+
+    def _open(self, number: int, method: str, payload: str, credit: int) -> str:
+        args = to_msgpack(payload)
+        if len(self._calls) < self._session.limits.max_in_flight:
+            self._send(number, method, args, credit)
+        else:
+            # A spell may start as many as it likes; they take turns.
+            self._waiting.append((number, method, args, credit))
+        return ""
+
+    def _send(self, number: int, method: str, args: bytes, credit: int) -> None:
+        wire = self._session.call(method, args, credit)
+        self._calls[wire] = number
+        if credit:
+            self._streams[number] = wire
+
+    def _send_waiting(self) -> None:
+        while self._waiting and len(self._calls) < self._session.limits.max_in_flight:
+            number, method, args, credit = self._waiting.popleft()
+            try:
+                self._send(number, method, args, credit)
+            except HostError as error:
+                self._realm.enter("fault", number, _info(error.info))
+
+    def _credit(self, number: int, _name: str, payload: str) -> str:
+        if number in self._streams:
+            self._session.credit(self._streams[number], int(payload))
+        return ""
+
+    def _close(self, number: int, _name: str, _payload: str) -> str:
+        if number in self._streams:
+            self._session.close(self._streams[number])
+            return ""
+        self._waiting = deque(call for call in self._waiting if call[0] != number)
+        return "unsent"
+
+    def _library(self, _number: int, method: str, payload: str) -> str:
+        return from_msgpack(self._session.library(method, to_msgpack(payload)))
+
+    def _log(self, _number: int, level: str, payload: str) -> str:
+        self._session.log(cast("LogLevel", level), payload.encode().decode())
+        return ""
+
+    def _timer(self, number: int, _name: str, payload: str) -> str:
+        due = time.monotonic() + float(payload) / 1000
+        self._timers[number] = due
+        heapq.heappush(self._due, (due, number))
+        return ""
+
+    def _untimer(self, number: int, _name: str, _payload: str) -> str:
+        self._timers.pop(number, None)
+        return ""
+
+    def _result(self, _number: int, _name: str, payload: str) -> str:
+        self._value = to_msgpack(payload)
+        return ""
+
+    def _fail(self, _number: int, cause: str, payload: str) -> str:
+        if self._failure is None:
+            self._failure = failure(cause, payload, self._start.name)
+        return ""
+
+
+def camel(name: str) -> str:
+    """`list_models` as JavaScript writes it: `listModels`."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def body(source: str) -> str:
+    """The spell without its `#!`; every character keeps its place."""
+    return "//" + source[2:] if source.startswith("#!") else source
+
+
+def _info(info: ErrorInfo) -> str:
+    fields = {name: getattr(info, name) for name in info.__struct_fields__}
+    return msgspec.json.encode(fields).decode()
+
+
+def _engine_failure(text: str) -> ScriptFailure:
+    """The engine failed where no script could catch it."""
+    if "out of memory" in text:
+        return ScriptFailure("memory", ErrorInfo("Script", "out of memory"))
+    return ScriptFailure("error", ErrorInfo("Script", text.strip().splitlines()[-1] if text else "?"))
