@@ -20,7 +20,6 @@ import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw, Struct
 
 from llmspell_protocol import (
@@ -149,7 +148,7 @@ def run_engine(
             os.close(host_read)
             worker = _Worker(loaded, worker_read, worker_write)
             worker.run(options or EngineOptions(heap=limits.heap), self_test=self_test)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - a fork must never go back into pytest
             traceback.print_exc()
         finally:
             sys.stderr.flush()
@@ -223,17 +222,9 @@ class _Host:
 
     def serve(self, start: Start, deadline: float) -> None:
         """Until the last message, the end of the pipe, or the deadline."""
-        while not self.ended:
-            while (message := self._connection.next_message()) is not NEED_DATA:
-                if isinstance(message, Ready):
-                    self._send(start)
-                else:
-                    self._take(message)
-            if self.ended:
-                return
-            ready, _, _ = select.select(
-                [self._read_fd], [], [], max(0, deadline - time.monotonic())
-            )
+        while not self._take_all(start):
+            left = max(0, deadline - time.monotonic())
+            ready, _, _ = select.select([self._read_fd], [], [], left)
             if not ready:
                 self.outcome.killed = True
                 return
@@ -242,13 +233,22 @@ class _Host:
                 return
             self._connection.receive_data(data)
 
+    def _take_all(self, start: Start) -> bool:
+        """Every message that is here; whether the last one was among them."""
+        while (message := self._connection.next_message()) is not NEED_DATA:
+            if isinstance(message, Ready):
+                self._send(start)
+            else:
+                self._take(message)
+        return self.ended
+
     def _take(self, message: Any) -> None:
         outcome = self.outcome
         match message:
             case Log():
                 outcome.logs.append((message.level, message.text))
             case Call():
-                outcome.calls.append((message.method, unpack(message.args)))
+                outcome.calls.append((message.method, arguments(message)))
                 self._waiting.append(message)
                 if len(self._waiting) >= self._answer_when_open:
                     while self._waiting:
@@ -269,7 +269,7 @@ class _Host:
 
     def _answer(self, call: Call) -> None:
         try:
-            value = self._handlers[call.method](*unpack(call.args))
+            value = self._handlers[call.method](*arguments(call))
         except HandlerFault as fault:
             self._send(Fault(call.id, fault.info))
             return
@@ -309,6 +309,7 @@ class _Host:
                 view = view[os.write(self._write_fd, view) :]
 
 
-def encoded(value: Any) -> bytes:
-    """msgpack of a value, as the library takes its arguments."""
-    return msgspec.msgpack.encode(value)
+def arguments(call: Call) -> list[Any]:
+    values = unpack(call.args)
+    assert isinstance(values, list)
+    return values

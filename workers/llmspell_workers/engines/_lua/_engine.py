@@ -7,11 +7,11 @@ layout and the seed of string hashes; the random generator is seeded anew in eac
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
+import lupa  # type: ignore[import-untyped]
 import msgspec
 from lupa import lua54
 
@@ -33,6 +33,8 @@ from ._host import Host
 if TYPE_CHECKING:
     from ..._session import Session
     from .._interface import EngineOptions
+
+_PRELUDE: Final = Path(__file__).with_name("prelude")
 
 _PARTS: Final = (
     "errors",
@@ -109,13 +111,12 @@ class LuaEngine:
             attribute_filter=_refuse_attributes,
             max_memory=_PRELOAD_MEMORY,
         )
-        release = self._runtime.eval(b"_VERSION").decode()
-        self._version = f"{release} (lupa {importlib.metadata.version('lupa')})"
+        self._version = f"{self._runtime.lua_implementation} (lupa {lupa.__version__})"
         # The first use of a date reads the time zone from a file, which a worker cannot.
         self._runtime.execute(b"os.date('!%c') os.date('*t')")
         shared = self._shared_table()
         for part in _PARTS:
-            text = resources.files(__package__).joinpath("prelude", f"{part}.lua").read_bytes()
+            text = (_PRELUDE / f"{part}.lua").read_bytes()
             chunk = self._runtime.compile(text, name=_OWN_CHUNK, mode=b"t")
             result = chunk(shared)
             if result is not None:

@@ -22,7 +22,7 @@ from ._failure import MEMORY, failure_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lupa.lua54 import LuaRuntime
+    from lupa.lua54 import LuaRuntime  # type: ignore[import-untyped]
 
     from llmspell_protocol import Reply, Start
 
@@ -90,7 +90,7 @@ class Host:
             answer = self._operations[operation](*arguments)
         except HostError as error:
             answer = _FAULT + msgspec.msgpack.encode(error.info)
-        except Exception as error:  # a bug of ours: the spell gets an error, no Python object
+        except Exception as error:  # noqa: BLE001 - a bug of ours; a spell gets no Python object
             info = ErrorInfo("Internal", f"the worker failed: {type(error).__name__}")
             answer = _FAULT + msgspec.msgpack.encode(info)
         return answer if self._fits(len(answer)) else _NO_ROOM
