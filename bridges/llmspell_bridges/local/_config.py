@@ -14,8 +14,8 @@ class LocalConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """How the local model is run. Sizes are bytes, times seconds, lengths tokens."""
 
     path: Annotated[
-        str | None,
-        Meta(min_length=1, description="a GGUF file of your own; without it the installed model"),
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="a GGUF file of your own; without it the installed model"),
     ] = None
     context: Annotated[
         int, Meta(ge=256, le=1_048_576, description="tokens that all open answers share")
@@ -27,14 +27,12 @@ class LocalConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         int, Meta(ge=1, le=16, description="answers written at once; further calls wait")
     ] = 4
     threads: Annotated[
-        int | None,
-        Meta(ge=1, le=256, description="threads that compute; without it one for each processor"),
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="threads that compute; without it one for each processor"),
     ] = None
     memory: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=256 * MIB, le=1024 * GIB)] | None,
         Meta(
-            ge=256 * MIB,
-            le=1024 * GIB,
             description="memory that the model's process may allocate; "
             "without it 1 GiB and twice the size of the model's file",
         ),
