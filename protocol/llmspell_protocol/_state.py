@@ -3,6 +3,8 @@
 Both ends of a session hold the same state, up to what is under way in the pipes:
 
     BOOTING --Ready--> READY --Start--> RUNNING --Result | Failure--> DONE
+       |                                                               ^
+       +---------------------------Failure-----------------------------+
                                          |   ^
                                          +---+  everything else
 
@@ -60,7 +62,8 @@ Table = dict[State, dict[type[Message], State]]
 
 SENDS: Final[dict[Role, Table]] = {
     Role.WORKER: {
-        State.BOOTING: {Ready: State.READY},
+        # A worker that cannot lock itself says why, and is given no script.
+        State.BOOTING: {Ready: State.READY, Failure: State.DONE},
         State.READY: {},
         State.RUNNING: {
             Call: State.RUNNING,

@@ -149,18 +149,19 @@ def from_exit(exited: Exited, policy: Policy, *, peak: int, out_of_memory: bool)
     if code == -signal.SIGXCPU:
         return cpu_limit(policy)
     if code == -signal.SIGSYS:
-        return _crash("the worker made a system call that it may not make, and was killed")
+        return engine_crash("the worker made a system call that it may not make, and was killed")
     if code in _CRASHES and peak >= policy.memory * _NEAR_LIMIT:
         return memory_limit(policy)
     if code < 0:
-        return _crash(f"the worker was ended by {signal.Signals(-code).name}")
+        return engine_crash(f"the worker was ended by {signal.Signals(-code).name}")
     return protocol_violation(f"the worker exited with status {code} and no result")
 
 
 _CRASHES: Final = frozenset({-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGTRAP})
 
 
-def _crash(message: str) -> Ending:
+def engine_crash(message: str) -> Ending:
+    """The engine failed, or was made to."""
     return _limit(
         "engine_crash", message, "the script engine failed; the supervisor is unharmed"
     )

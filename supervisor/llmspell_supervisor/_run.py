@@ -265,8 +265,10 @@ class Run:
         self._end(Ending("ok", value=value))
 
     def _failed(self, message: Failure) -> None:
-        if message.error.kind == "Internal":
-            self._end(_ending.supervisor_error(message.error.message))
+        if not self._began:
+            self._end(_ending.supervisor_error(f"no worker: {message.error.message}"))
+        elif message.error.kind == "Internal":
+            self._end(_ending.engine_crash(message.error.message))
         elif message.error.field == "max_output":
             self._end(_ending.output_limit(self._policy))
         else:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, credit=1 << 16)
 """A worker need not be protected from its host, which enforces the real caps at its own end."""
 
+_MAX_REASON = 500
+"""Characters of an exception's text that are told to the host."""
+
 _READ_SIZE = 65536
 """Bytes per read: the capacity of a pipe by default (pipe(7))."""
 
@@ -103,6 +106,9 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
         )
     except MemoryError:
         return Failure("memory", ErrorInfo("Script", "out of memory"))
+    except Exception as error:  # noqa: BLE001 - a bug of the engine: told, not hidden in a status
+        text = f"{type(error).__name__}: {error}"[:_MAX_REASON]
+        return Failure("error", ErrorInfo("Internal", text))
     if len(value) > start.limits.max_result:
         text = f"the result has {len(value)} bytes; the limit is {start.limits.max_result}"
         return Failure("conversion", ErrorInfo("Limit", text, field="max_output"))

@@ -36,26 +36,19 @@ def main(engine_name: str, isolation: str) -> NoReturn:
     pipe = socket.socket(fileno=control.CONTROL_FD)
     layers = Layers(strict=isolation != "degraded")
     try:
-        detach(layers)
-    except LayerMissing as missing:
-        _unavailable(pipe, missing)
-    pid = os.fork()
-    if pid:
-        pipe.close()
-        _, status = os.waitpid(pid, 0)
-        os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
-    _first_process(pipe, engine_name, layers)
-
-
-def _first_process(pipe: socket.socket, engine_name: str, layers: Layers) -> NoReturn:
-    """Pid 1 of the new namespaces: load, jail, serve."""
-    try:
+        # Loaded before root's rights are given up: its interpreter may be readable to root only.
         engine = load_engine(engine_name)
         engine.preload()
         filters = {jit: compile_filter(engine.syscalls(jit=jit)) for jit in (False, True)}
+        detach(layers)
+        if pid := os.fork():
+            pipe.close()
+            _, status = os.waitpid(pid, 0)
+            os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
         jail(layers)
     except LayerMissing as missing:
-        _unavailable(pipe, missing)
+        _say(pipe, control.Unavailable(missing.layer, missing.reason, missing.remedy))
+        os._exit(1)
     except Exception as error:
         _say(pipe, control.Unavailable("", f"engine {engine_name}: {error}", ""))
         raise
@@ -67,12 +60,7 @@ def _first_process(pipe: socket.socket, engine_name: str, layers: Layers) -> NoR
 
 
 def _say(pipe: socket.socket, message: control.ControlMessage) -> None:
-    pipe.send(msgspec.msgpack.encode(message))
-
-
-def _unavailable(pipe: socket.socket, missing: LayerMissing) -> NoReturn:
-    _say(pipe, control.Unavailable(missing.layer, missing.reason, missing.remedy))
-    os._exit(1)
+    pipe.send(_encode(message))
 
 
 class Zygote:
