@@ -2,11 +2,11 @@
 
 Both ends of a session hold the same state, up to what is under way in the pipes:
 
+                                         +---+  everything else
+                                         v   |
     BOOTING --Ready--> READY --Start--> RUNNING --Result | Failure--> DONE
        |                                                               ^
        +---------------------------Failure-----------------------------+
-                                         |   ^
-                                         +---+  everything else
 
 ERROR is entered by a breach of the other side, from any state, and never left. Identifiers,
 credit and counts are the house rules on top of these tables: see `_ledger.py`.
