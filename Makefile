@@ -30,11 +30,11 @@ help: ## Show this list
 	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [SPELL=FILE] [ARGS=...]
-	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >&2
+	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/llmspell-supervisor run --model "$(or $(MODEL),local)" $(ARGS) $(SPELL)
 
 test: $(VENV)/.dev ## Run the tests [ARGS="-k name"]
-	@$(BIN)/llmspell-supervisor model install >&2
+	@$(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: ## Run the tests on each of Python 3.11, 3.12 and 3.13 that this machine has
@@ -42,7 +42,6 @@ test-all: ## Run the tests on each of Python 3.11, 3.12 and 3.13 that this machi
 	for version in 3.11 3.12 3.13; do
 	  found=
 	  for python in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python; do
-	    # A shim on PATH may stand for a version that is not there: only running it tells.
 	    if "$$python" -c '' 2>/dev/null; then found=$$python; break; fi
 	  done
 	  if [ -z "$$found" ]; then echo "Python $$version: not on this machine" >&2; continue; fi
@@ -76,7 +75,7 @@ lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
 
 wheel: $(VENV)/.run ## Build the wheel into dist/
-	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . 
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	ls dist/*.whl
 
 clean: ## Remove environments, wheels and caches
@@ -94,13 +93,9 @@ define install
 	  echo "llmspell-supervisor needs Linux: spells are held by seccomp, Landlock and namespaces" >&2
 	  exit 1
 	}
-	command -v "$(PYTHON)" >/dev/null || {
-	  echo "make: there is no '$(PYTHON)'; name a Python 3.11, 3.12 or 3.13: make PYTHON=..." >&2
-	  exit 1
-	}
-	"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || {
-	  echo "make: '$(PYTHON)' is $$("$(PYTHON)" --version 2>&1);" \
-	    "name a Python 3.11, 3.12 or 3.13: make PYTHON=..." >&2
+	# A shim on PATH may stand for a version that is not there: only running it tells.
+	"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || {
+	  echo "make: '$(PYTHON)' is no Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12" >&2
 	  exit 1
 	}
 	"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || {
@@ -113,7 +108,7 @@ define install
 	fi
 	log=$(1)/install.log
 	quietly() { "$$@" >"$$log" 2>&1 || { cat "$$log" >&2; exit 1; }; }
-	echo "make: installing $(3), about a minute the first time" >&2
+	echo "make: installing $(3), a minute or two the first time" >&2
 	quietly $(1)/bin/python -m pip install --no-compile --no-deps --require-hashes -r $(2)
 endef
 
