@@ -46,7 +46,15 @@ _EXAMPLES: Final = {
     "allow_domain": ["api.example.com"],
     "allow_read": ["/srv/data"],
     "allow_write": ["/srv/out"],
+    "default_model": "openai/gpt-4o-mini",
+    "embed_model": "openai/text-embedding-3-small",
+    "aliases": {"fast": "openai/gpt-4o-mini"},
+    "extra_options": ["seed"],
+    "api_key_env": "MY_PROVIDER_KEY",
+    "base_url": "http://127.0.0.1:8000/v1",
+    "path": "/srv/models/mine.gguf",
 }
+"""For settings that have no default, or one that shows nothing of their form."""
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -141,22 +149,31 @@ def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
     return arm if isinstance(arm, type) and issubclass(arm, msgspec.Struct) else None
 
 
+def _metas(hint: Any) -> Iterator[msgspec.Meta]:
+    """The constraints of a type, and of each type that it may be."""
+    yield from getattr(hint, "__metadata__", ())
+    plain = _plain(hint)
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        for arm in typing.get_args(plain):
+            yield from _metas(arm)
+
+
 def _description(hint: Any) -> str:
-    metas = getattr(hint, "__metadata__", ())
-    return next((m.description for m in metas if getattr(m, "description", None)), "")
+    return next((m.description for m in _metas(hint) if m.description), "")
 
 
 def _example(field: msgspec.structs.FieldInfo, hint: Any) -> str:
+    if field.encode_name in _EXAMPLES:
+        return toml(_EXAMPLES[field.encode_name])
     if field.default not in (msgspec.NODEFAULT, None):
         value = field.default
         return toml(list(value) if isinstance(value, tuple) else value)
-    plain = _plain(hint)
-    arms = typing.get_args(plain) if isinstance(plain, types.UnionType) else (plain,)
-    if _is_map(plain):
-        return "{ }"
-    return '"..."' if any(_plain(arm) is str for arm in arms) else "0"
+    least = next((m.ge for m in _metas(hint) if m.ge is not None), None)
+    return toml("..." if least is None else least)
 
 
 def toml(value: Any) -> str:
-    """A text, number, boolean or list as TOML writes it, which for these is as JSON does."""
+    """A text, number, boolean or list as TOML writes it, which is as JSON does; a map inline."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
     return msgspec.json.encode(value).decode()

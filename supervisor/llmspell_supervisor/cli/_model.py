@@ -40,19 +40,19 @@ def _entry(info: local.ModelInfo) -> dict[str, Any]:
 
 
 def _install(arguments: argparse.Namespace, console: Console) -> int:
-    info = local.install(*_named(arguments), progress=lambda step: console.err(escape_line(step)))
+    def tell(step: str) -> None:
+        console.err(escape_line(step))
+
+    name = arguments.name
+    info = local.install(name, progress=tell) if name else local.install(progress=tell)
     console.out(escape_line(f"{info.name}: {info.path}"))
     return 0
 
 
 def _remove(arguments: argparse.Namespace, console: Console) -> int:
-    console.out(escape_line(f"removed {local.remove(*_named(arguments)).name}"))
+    info = local.remove(arguments.name) if arguments.name else local.remove()
+    console.out(escape_line(f"removed {info.name}"))
     return 0
-
-
-def _named(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The model that was named, if one was: the store knows the default."""
-    return (arguments.name,) if arguments.name else ()
 
 
 _ACTIONS = {"list": _list, "install": _install, "remove": _remove}
