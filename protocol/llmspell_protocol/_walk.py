@@ -244,7 +244,7 @@ class _Budget:
             self._enter(2 * len(value), depth)
             self._map(value, depth + 1)
         else:
-            raise ValueRejected(f"a {kind.__name__[:_NAME_MAX]}, which is not a value of scripts")
+            raise ValueRejected(f"a {kind.__name__[:_NAME_MAX]}, which no script has a value for")
 
     def _enter(self, elements: int, depth: int) -> None:
         if elements and depth > self._max_depth:
@@ -265,7 +265,8 @@ class _Budget:
     def _map(self, values: dict[Any, Any], depth: int) -> None:
         for key, value in values.items():
             if type(key) is not str:
-                raise ValueRejected(f"a map key that is a {type(key).__name__[:_NAME_MAX]}")
+                name = type(key).__name__[:_NAME_MAX]
+                raise ValueRejected(f"a map key that is not a string ({name})")
             try:
                 self.visit(value, depth)
             except ValueRejected as error:

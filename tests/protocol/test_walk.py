@@ -1,0 +1,281 @@
+"""What `check` refuses, and the values that `pack` and `unpack` convert."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import math
+import struct
+import uuid
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from llmspell_protocol import (
+    INT_MAX,
+    INT_MIN,
+    MAX_DEPTH,
+    MAX_ITEMS,
+    ScriptValue,
+    ValueRejected,
+    check,
+    pack,
+    unpack,
+)
+
+from tests.protocol.test_connection import nested, values
+
+encode = msgspec.msgpack.encode
+
+ACCEPTED: dict[str, bytes] = {
+    "nil": b"\xc0",
+    "false": b"\xc2",
+    "positive fixint": b"\x7f",
+    "negative fixint": b"\xe0",
+    "uint8": b"\xcc\xff",
+    "uint16": b"\xcd\xff\xff",
+    "uint32": b"\xce\xff\xff\xff\xff",
+    "the greatest uint64": b"\xcf\x7f" + b"\xff" * 7,
+    "int8": b"\xd0\x80",
+    "int16": b"\xd1\x80\x00",
+    "int32": b"\xd2\x80\x00\x00\x00",
+    "int64": b"\xd3\x80" + b"\x00" * 7,
+    "float32": b"\xca\x7f\x7f\xff\xff",
+    "float64": b"\xcb\x7f\xef" + b"\xff" * 6,
+    "minus zero": b"\xcb\x80" + b"\x00" * 7,
+    "fixstr": b"\xa2\xc3\xa9",
+    "str8": b"\xd9\x02\xc3\xa9",
+    "str16": b"\xda\x00\x01x",
+    "str32": b"\xdb\x00\x00\x00\x01x",
+    "bin8": b"\xc4\x01\xff",
+    "bin16": b"\xc5\x00\x01\xff",
+    "bin32": b"\xc6\x00\x00\x00\x01\xff",
+    "fixarray": b"\x92\xc0\x90",
+    "array16": b"\xdc\x00\x01\xc0",
+    "array32": b"\xdd\x00\x00\x00\x01\xc0",
+    "fixmap": b"\x82\xa1a\xc0\xa1b\x80",
+    "map16": b"\xde\x00\x01\xd9\x01a\xc0",
+    "map32": b"\xdf\x00\x00\x00\x01\xda\x00\x01a\xc0",
+    "a key again in another map": b"\x92\x81\xa1a\xc0\x81\xa1a\x81\xa1a\xc0",
+}
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "cut off"),
+    "the unused byte": (b"\xc1", "0xc1"),
+    "fixext1": (b"\xd4\x01\x00", "0xd4"),
+    "fixext16": (b"\xd8\x01" + bytes(16), "0xd8"),
+    "ext8": (b"\xc7\x01\x01\x00", "0xc7"),
+    "ext32": (b"\xc9\x00\x00\x00\x00\x01", "0xc9"),
+    "timestamp": (b"\xd6\xff" + bytes(4), "0xd6"),
+    "uint64 above i64": (b"\xcf\x80" + bytes(7), "above 9223372036854775807"),
+    "float64 NaN": (b"\xcb\x7f\xf8" + bytes(6), "not finite"),
+    "float64 signalling NaN": (b"\xcb\xff\xf0" + bytes(5) + b"\x01", "not finite"),
+    "float64 infinity": (b"\xcb\x7f\xf0" + bytes(6), "not finite"),
+    "float64 minus infinity": (b"\xcb\xff\xf0" + bytes(6), "not finite"),
+    "float32 NaN": (b"\xca\x7f\xc0" + bytes(2), "not finite"),
+    "float32 minus infinity": (b"\xca\xff\x80" + bytes(2), "not finite"),
+    "a lone continuation byte": (b"\xa1\x80", "UTF-8"),
+    "overlong": (b"\xa2\xc0\xaf", "UTF-8"),
+    "a surrogate": (b"\xa3\xed\xa0\x80", "UTF-8"),
+    "beyond Unicode": (b"\xa4\xf4\x90\x80\x80", "UTF-8"),
+    "a key that is not UTF-8": (b"\x81\xa1\xff\xc0", "UTF-8"),
+    "a long string that is not UTF-8": (b"\xd9\x01\xff", "UTF-8"),
+    "an integer key": (b"\x81\x01\xc0", "key that is not a string"),
+    "a bytes key": (b"\x81\xc4\x01a\xc0", "key that is not a string"),
+    "a nil key": (b"\x81\xc0\xc0", "key that is not a string"),
+    "a map as key": (b"\x81\x80\xc0", "key that is not a string"),
+    "a key twice": (b"\x82\xa1a\xc0\xa1a\xc2", "key twice"),
+    "a key twice in two encodings": (b"\x82\xa1a\xc0\xd9\x01a\xc2", "key twice"),
+    "a key twice after an inner map": (b"\x82\xa1a\x81\xa1b\xc0\xa1a\xc2", "key twice"),
+    "trailing bytes": (b"\xc0\xc0\xc0", "2 bytes after the end"),
+    "an array that lies": (b"\xdd\xff\xff\xff\xff", "elements"),
+    "an array16 that lies": (b"\xdc\x00\x02\xc0", "2 elements announced where 1 bytes are left"),
+    "a map that lies": (b"\x82\xa1a\xc0", "4 elements announced where 3 bytes are left"),
+    "a string that lies": (b"\xdb\xff\xff\xff\xffx", "cut off"),
+    "bytes that lie": (b"\xc6\xff\xff\xff\xffx", "cut off"),
+    "half a float": (b"\xcb\x00\x00", "cut off"),
+    "half a float of bad exponent": (b"\xcb\x7f", "cut off"),
+    "half a length": (b"\xda\x00", "cut off"),
+    "a key and no value": (b"\x81\xa1a", "cut off"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_every_encoding_of_a_value_passes(data: bytes) -> None:
+    check(data)
+    assert pack(unpack(data)) == encode(msgspec.msgpack.decode(data))
+
+
+@pytest.mark.parametrize(("data", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_no_value_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+    """P05, P07, P08, P09, P10."""
+    with pytest.raises(ValueRejected, match=reason):
+        check(data)
+    with pytest.raises(ValueRejected, match=reason):
+        unpack(data)
+
+
+@pytest.mark.parametrize("data", ACCEPTED.values(), ids=ACCEPTED.keys())
+def test_every_truncation_of_a_value_is_refused(data: bytes) -> None:
+    for end in range(len(data)):
+        with pytest.raises(ValueRejected):
+            check(data[:end])
+
+
+def test_the_greatest_depth_passes_and_one_more_does_not() -> None:
+    """P06."""
+    check(encode(nested(MAX_DEPTH)))
+    assert unpack(pack(nested(MAX_DEPTH))) == nested(MAX_DEPTH)
+    with pytest.raises(ValueRejected, match=f"over {MAX_DEPTH} deep"):
+        check(encode(nested(MAX_DEPTH + 1)))
+    with pytest.raises(ValueRejected, match=f"over {MAX_DEPTH}"):
+        pack(nested(MAX_DEPTH + 1))
+
+
+def test_nesting_of_a_million_is_refused_without_recursion() -> None:
+    """P06."""
+    with pytest.raises(ValueRejected, match="deep"):
+        check(b"\x91" * 1_000_000 + b"\xc0")
+
+
+def test_maps_nest_like_lists() -> None:
+    check(b"\x81\xa1k" * MAX_DEPTH + b"\xc0")
+    with pytest.raises(ValueRejected, match="deep"):
+        check(b"\x81\xa1k" * (MAX_DEPTH + 1) + b"\xc0")
+
+
+def test_the_greatest_number_of_elements_passes_and_one_more_does_not() -> None:
+    """P05."""
+    most: ScriptValue = [None] * (MAX_ITEMS - 1)  # and the list itself
+    assert unpack(pack(most)) == most
+    one_more: ScriptValue = [None] * MAX_ITEMS
+    with pytest.raises(ValueRejected, match=f"cap is {MAX_ITEMS}"):
+        check(encode(one_more))
+    with pytest.raises(ValueRejected, match=f"cap is {MAX_ITEMS}"):
+        pack(one_more)
+
+
+def test_keys_count_as_elements() -> None:
+    data = encode({"a": 1, "b": 2})
+    check(data, max_items=5)
+    with pytest.raises(ValueRejected, match="5 elements or more; the cap is 4"):
+        check(data, max_items=4)
+
+
+def test_raw_and_memoryviews_are_walked_too() -> None:
+    check(msgspec.Raw(b"\xc0"))
+    check(memoryview(b"\xc0"))
+    with pytest.raises(ValueRejected):
+        check(msgspec.Raw(b"\xc1"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=values)
+@example(value=-0.0)
+@example(value=INT_MIN)
+@example(value=INT_MAX)
+def test_any_value_comes_back_as_it_went(value: ScriptValue) -> None:
+    back = unpack(pack(value))
+    assert back == value
+    assert pack(back) == pack(value)
+
+
+def sane(value: object) -> bool:
+    """Whether a value that msgspec has decoded is a `ScriptValue`, said the slow way."""
+    match value:
+        case None | bool() | str() | bytes():
+            return True
+        case int():
+            return INT_MIN <= value <= INT_MAX
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(sane, value))
+        case dict():
+            return all(isinstance(k, str) and sane(v) for k, v in value.items())
+    return False
+
+
+small = st.sampled_from(sorted({bytes([b]) for b in range(256)}) + list(ACCEPTED.values()))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(data=st.lists(small, max_size=12).map(b"".join) | st.binary(max_size=24))
+def test_the_walk_agrees_with_the_decoder_on_any_bytes(data: bytes) -> None:
+    """What passes decodes to a value; what does not, msgspec refuses or it holds no value."""
+    try:
+        value = msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, ValueError, OverflowError):
+        value = msgspec
+    try:
+        check(data)
+    except ValueRejected as error:
+        assert not sane(value) or "key twice" in str(error)
+    else:
+        assert sane(value)
+
+
+# --- from Python ---------------------------------------------------------------------------------
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Point(msgspec.Struct):
+    x: int
+
+
+class Text(str):
+    __slots__ = ()
+
+
+CYCLE: list[object] = []
+CYCLE.append({"self": CYCLE})
+
+NOT_VALUES: dict[str, tuple[object, str, str]] = {
+    "NaN": (math.nan, "not finite", "$"),
+    "infinity in a list": ([1, -math.inf], "not finite", "$[1]"),
+    "NaN among floats": ([1.0, math.nan], "not finite", "$[1]"),
+    "an integer too great": ({"n": INT_MAX + 1}, "beyond 64 bits", "$.n"),
+    "an integer too small": ([[INT_MIN - 1]], "beyond 64 bits", "$[0][0]"),
+    "a cycle": (CYCLE, "holds itself", "$"),
+    "an integer key": ({"a": {1: 2}}, "key that is not a string", "$.a"),
+    "a nil key": ({None: 1}, "key that is not a string", "$"),
+    "a surrogate": (["\ud800"], "not valid Unicode", "$"),
+    "a surrogate as key": ({"\ud800": 1}, "not valid Unicode", "$"),
+    "a tuple": ({"a": (1, 2)}, "a tuple", "$.a"),
+    "a set": ({1}, "a set", "$"),
+    "a bytearray": (bytearray(b"x"), "a bytearray", "$"),
+    "a date": (datetime.datetime.now(datetime.timezone.utc), "a datetime", "$"),
+    "a decimal": (decimal.Decimal(1), "a Decimal", "$"),
+    "a UUID": (uuid.UUID(int=1), "a UUID", "$"),
+    "an enum": (Colour.RED, "a Colour", "$"),
+    "a struct": (Point(1), "a Point", "$"),
+    "a subclass": (Text("x"), "a Text", "$"),
+    "a function": (print, "builtin_function", "$"),
+}
+
+
+@pytest.mark.parametrize(("value", "reason", "path"), NOT_VALUES.values(), ids=NOT_VALUES.keys())
+def test_what_is_no_value_is_not_packed_and_its_place_is_named(
+    value: ScriptValue, reason: str, path: str
+) -> None:
+    with pytest.raises(ValueRejected, match=reason) as caught:
+        pack(value)
+    if path != "$":
+        assert caught.value.path == path
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_path_is_bounded_and_escaped() -> None:
+    with pytest.raises(ValueRejected) as caught:
+        pack({"\x1b]0;" + "x" * 1000: math.nan})
+    assert caught.value.path.isprintable()
+    assert len(caught.value.path) < 80
+
+
+def test_single_precision_is_read_as_such() -> None:
+    assert unpack(b"\xca" + struct.pack(">f", 0.5)) == 0.5
