@@ -17,6 +17,9 @@ from typing import Final
 FETCH_TIMEOUT: Final = 1800
 """Seconds for one wheel: 94 MB at 50 KB/s, which is the slowest line that is worth waiting on."""
 
+MAX_REASON: Final = 300
+"""Characters of a client's own words: one line, whatever it printed."""
+
 UNREACHABLE: Final = (
     "name resolution",
     "Name or service not known",
@@ -24,7 +27,6 @@ UNREACHABLE: Final = (
     "Network is unreachable",
     "timed out",
     "dns error",
-    "error sending request",
     "ConnectTimeout",
     "ProxyError",
     "No route to host",
@@ -92,6 +94,7 @@ def _run(command: list[str], wanted: str, scratch: Path) -> None:
             errors="replace",
             timeout=FETCH_TIMEOUT,
             cwd=scratch,
+            env={"UV_HTTP_RETRIES": "1", **os.environ},  # as for pip
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -104,8 +107,10 @@ def _reason(output: str) -> str:
     if any(sign in output for sign in UNREACHABLE):
         return "the package index cannot be reached"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()] or lines
-    return errors[-1].removeprefix("ERROR: ")[:300] if errors else "the client gave no reason"
+    causes = [line for line in lines if line.startswith("cause:")]  # uv: the last is the root
+    errors = [line for line in lines if line.lower().startswith("error")]
+    best = (causes or errors or lines or ["the client gave no reason"])[-1]
+    return best.removeprefix("cause: ").removeprefix("ERROR: ")[:MAX_REASON]
 
 
 def _checked_wheel(into: Path, wanted: str, sha256: str) -> Path:

@@ -67,7 +67,7 @@ def main() -> NoReturn:
         confine(order["model"], order["memory"])
         threading.Thread(target=_watch_parent, daemon=True).start()
         server = xllamacpp.Server(_parameters(xllamacpp, order))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, the manager must hear of it
         _tell(report, {"error": f"{type(error).__name__}: {error}"})
         os._exit(1)
     _tell(report, {"port": int(server.listening_address.rsplit(":", 1)[1])})
@@ -234,7 +234,7 @@ SOCK_TYPE_MASK: Final = 0xF
 
 def _allow_list() -> bytes:
     """Compile the filter. clone3 answers ENOSYS: a filter cannot look into its argument."""
-    from seccompy import Action, CmpOp, Filter  # noqa: PLC0415  known since the order came
+    from seccompy import Action, CmpOp, Filter
 
     wanted = THREAD_FLAGS | NAMESPACE_FLAGS
     f = Filter(default=int(Action.ERRNO) | errno.EPERM)
@@ -263,7 +263,7 @@ def _seccomp(program: bytes) -> None:
 
 
 def _known(names: tuple[str, ...]) -> list[str]:
-    from seccompy import syscall_nr  # noqa: PLC0415  likewise
+    from seccompy import syscall_nr
 
     known = []
     for name in names:

@@ -111,7 +111,7 @@ def store_root(environ: Mapping[str, str] | None = None) -> Path:
         return Path(home).absolute() / "models"
     data = env.get("XDG_DATA_HOME", "")
     # The XDG specification wants a relative path ignored.
-    base = Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()  # noqa: PTH117
+    base = Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()
     return base / "llmspell-supervisor" / "models"
 
 
@@ -127,7 +127,7 @@ def find(name: str = DEFAULT_MODEL, root: Path | None = None) -> ModelInfo:
     Raises ModelStoreError when it is unknown, not installed or damaged.
     """
     path = installed_path(name, root)
-    return msgspec.structs.replace(_pin(name).info, path=path)
+    return _at(_pin(name), path)
 
 
 def installed_path(name: str, root: Path | None = None) -> Path:
@@ -219,7 +219,7 @@ def _install(pin: Pin, root: Path, scratch: Path, tell: Progress) -> ModelInfo:
     partial.replace(target)
     (scratch / "metadata").replace(_metadata_path(target))
     tell(f"installed {target}")
-    return msgspec.structs.replace(info, path=target)
+    return _at(pin, target)
 
 
 def _installed_package(pin: Pin) -> Path | None:
@@ -318,7 +318,7 @@ def _silent(_step: str) -> None:
 # --- looking ----------------------------------------------------------------------------------
 
 
-def _pin(name: str) -> _Pin:
+def _pin(name: str) -> Pin:
     if name not in CATALOGUE:
         known = ", ".join(CATALOGUE)
         raise ModelStoreError(f"no model is called {name!r}", f"known models: {known}")
@@ -335,7 +335,12 @@ def _metadata_path(path: Path) -> Path:
 
 def _installed(pin: Pin, root: Path) -> ModelInfo | None:
     path = _path(pin, root)
-    return msgspec.structs.replace(pin.info, path=path) if _is_whole(pin, path) else None
+    return _at(pin, path) if _is_whole(pin, path) else None
+
+
+def _at(pin: Pin, path: Path) -> ModelInfo:
+    info: ModelInfo = msgspec.structs.replace(pin.info, path=path)
+    return info
 
 
 def _is_whole(pin: Pin, path: Path) -> bool:
