@@ -19,7 +19,6 @@ import asyncio  # noqa: F401 - the core imports it at its start, when there is n
 import ctypes
 import datetime  # noqa: F401 - likewise, for its C interface
 import importlib.machinery
-import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -53,7 +52,7 @@ class NativeCore:
 
     def __init__(self) -> None:
         """Raises `ImportError` where PythonMonkey is not installed."""
-        spec = importlib.util.find_spec(_PACKAGE)
+        spec = importlib.machinery.PathFinder.find_spec(_PACKAGE)
         if spec is None or not spec.submodule_search_locations:
             raise ImportError(f"{_PACKAGE} is not installed")
         folder = Path(spec.submodule_search_locations[0])
@@ -63,7 +62,7 @@ class NativeCore:
         # PyDLL: an allocation may collect garbage, which drops references to Python objects.
         self._mozjs = ctypes.PyDLL(str(mozjs[0]))
         self._core = ctypes.PyDLL(self._path)
-        self.version = mozjs[0].stem.removeprefix("libmozjs-").partition("a")[0]
+        self.version = _version(folder, mozjs[0])
         stub = types.ModuleType(_PACKAGE)
         stub.__path__ = [str(folder)]
         sys.modules[_PACKAGE] = stub
@@ -162,6 +161,15 @@ class NativeCore:
         if not self._length(context, array, ctypes.addressof(length)):
             return False
         return bool(define(context, array, length.value, value, _ENUMERATE))
+
+
+def _version(package: Path, mozjs: Path) -> str:
+    """Such as `SpiderMonkey 136, pythonmonkey 1.4.1`, from the names of files."""
+    # importlib.metadata would cost a zygote ten times the rest of this function.
+    engine = mozjs.stem.removeprefix("libmozjs-").partition("a")[0]
+    infos = [f.name for f in package.parent.glob(f"{_PACKAGE}-*.dist-info")]
+    ours = infos[0].removesuffix(".dist-info").replace("-", " ") if infos else _PACKAGE
+    return f"SpiderMonkey {engine}, {ours}"
 
 
 def _root(proxy: Any) -> int:

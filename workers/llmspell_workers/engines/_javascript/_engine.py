@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ...containment import (
@@ -80,13 +79,10 @@ class JavaScriptEngine:
     def preload(self) -> None:
         """Load the libraries and the prelude. Raises `ImportError` without PythonMonkey."""
         self._core = NativeCore()
-        folder = resources.files(__package__)
+        folder = Path(__file__).parent
         parts = "\n".join((folder / part).read_text("utf-8") for part in _PARTS)
         self._source = f'(function (host, rulesText) {{ "use strict";\n{parts}\n}})'
-        package = importlib.metadata.version("pythonmonkey")
-        self._version = (
-            f"ECMAScript 2025 (SpiderMonkey {self._core.version}, pythonmonkey {package})"
-        )
+        self._version = f"ECMAScript 2025 ({self._core.version})"
 
     def syscalls(self, *, jit: bool) -> SyscallPolicy:
         """What SpiderMonkey needs once it runs; executable memory only for the JIT."""
@@ -95,7 +91,7 @@ class JavaScriptEngine:
                 *read_only_from(),
                 *write_only_to(),
                 *plain(
-                    poll="wait for the host and for timers",
+                    select="wait for the host and for timers",
                     clock_gettime="timers, where the vDSO cannot tell the time",
                 ),
                 *futex(),
@@ -107,7 +103,6 @@ class JavaScriptEngine:
                     clock_nanosleep="a spin lock that waits",
                     rt_sigreturn="return from a signal handler",
                     exit_group="the end",
-                    sched_yield="a spin lock that waits",
                 ),
                 *prctl_option(_PR_SET_VMA),
                 *denied(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import json
-import select
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,6 +17,7 @@ from .._conversion import ITEMS, REASONS
 from .._interface import ScriptFailure
 from ._failure import failure
 from ._payload import from_msgpack, to_msgpack
+from ._wait import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,11 +134,9 @@ class Run:
     def _await_something(self) -> list[Callable[[], None]]:
         """Block until the host answers or a timer is due; what to do then, in order."""
         due = self._due[0][0] if self._due else None
-        poll = select.poll()
-        poll.register(self._session.fileno(), select.POLLIN)
-        wait = None if due is None else max(0.0, due - time.monotonic()) * 1000
+        wait = None if due is None else max(0.0, due - time.monotonic())
         acts: list[Callable[[], None]] = []
-        if poll.poll(wait):
+        if readable(self._session.fileno(), wait):
             acts += [self._answering(m) for m in self._session.ready_messages()]
         now = time.monotonic()
         while self._due and self._due[0][0] <= now:
