@@ -1,0 +1,112 @@
+"""What the host sees of a locked worker."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
+
+USERS = pytest.mark.parametrize(
+    "user", [pytest.param(0, marks=pytest.mark.root), pytest.param(ORDINARY, marks=pytest.mark.root)]
+)
+NAMESPACES = ("user", "pid", "net", "ipc", "uts", "mnt", "cgroup")
+
+
+@USERS
+def test_the_host_sees_a_filter_no_new_privileges_and_no_capability(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        assert worker.fact("Seccomp") == "2"
+        assert worker.fact("NoNewPrivs") == "1"
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(worker.fact(kind), 16) == 0, kind
+
+
+@USERS
+def test_every_namespace_is_the_worker_s_own(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        shared = [
+            kind
+            for kind in NAMESPACES
+            if os.readlink(f"/proc/{worker.pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
+        ]
+        assert shared == []
+
+
+@USERS
+def test_exactly_the_two_pipe_ends_are_open(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        folder = f"/proc/{worker.pid}/fd"
+        found = {name: os.readlink(f"{folder}/{name}")[:5] for name in os.listdir(folder)}
+        assert found == {"3": "pipe:", "4": "pipe:"}
+
+
+@USERS
+def test_no_user_of_the_host_is_the_worker(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        ids = {int(n) for n in (worker.fact("Uid") + " " + worker.fact("Gid")).split()}
+        assert len(ids) == 1
+        assert ids == {user} if user else min(ids) > 0x6FFF_FFFF
+        assert worker.fact("Groups") == ""
+
+
+@USERS
+def test_the_worker_goes_first_when_memory_runs_out(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "1000"
+
+
+@pytest.mark.root
+def test_the_limits_are_those_of_the_plan() -> None:
+    with spawned(Spawn(options={"cpu": 3.2, "address_space": 1 << 32})) as worker:
+        lines = Path(f"/proc/{worker.pid}/limits").read_text().splitlines()
+        rows = {line[:25].strip(): line[25:].split()[:2] for line in lines}
+        expected = {
+            "Max cpu time": ["4", "5"],
+            "Max file size": ["0", "0"],
+            "Max data size": [str(512 << 20)] * 2,
+            "Max core file size": ["0", "0"],
+            "Max processes": ["0", "0"],
+            "Max open files": ["0", "0"],
+            "Max locked memory": ["0", "0"],
+            "Max address space": [str(1 << 32)] * 2,
+            "Max pending signals": ["0", "0"],
+            "Max msgqueue size": ["0", "0"],
+        }
+        assert {name: rows[name] for name in expected} == expected
+
+
+@pytest.mark.root
+def test_the_worker_s_root_is_empty_and_read_only() -> None:
+    with spawned(Spawn()) as worker:
+        root = f"/proc/{worker.pid}/root"
+        assert os.listdir(root) == []
+        facts = os.statvfs(root)
+        assert facts.f_flag & os.ST_RDONLY
+        assert facts.f_ffree == 0
+
+
+@pytest.mark.root
+def test_the_report_names_every_layer_in_the_order_of_the_checklist() -> None:
+    with spawned(Spawn()) as worker:
+        off = [name for name, state in worker.report.items() if not state.startswith("on: ")]
+        assert off == ["cgroup"]
+        names = list(worker.report)
+        assert names[0] == "uid"
+        assert names[-1] == "seccomp"
+        assert names.index("landlock") < names.index("fds_proved") < names.index("seccomp")
+
+
+@pytest.mark.root
+def test_the_death_of_the_outer_process_ends_the_worker() -> None:
+    with spawned(Spawn()) as worker:
+        gone = os.pidfd_open(worker.pid)
+        os.kill(worker.outer, signal.SIGKILL)
+        try:
+            assert select.select([gone], [], [], 5)[0]
+        finally:
+            os.close(gone)
