@@ -95,11 +95,11 @@ class Session:
             self._send(Close(number))
 
     def log(self, level: LogLevel, text: str) -> None:
-        """One console entry, cut at `MAX_LOG_TEXT` bytes with a marker of how much is gone."""
+        """One console entry, cut at `MAX_LOG_TEXT` bytes and marked."""
         data = text.encode("utf-8", "replace")
         if len(data) > MAX_LOG_TEXT:
             kept = data[:MAX_LOG_TEXT].decode("utf-8", "ignore")
-            text = f"{kept}... ({len(data) - MAX_LOG_TEXT} more bytes)"
+            text = f"{kept}... (cut)"
         self._send(Log(level, text))
 
     def library(self, method: str, args: bytes) -> bytes:

@@ -61,6 +61,7 @@ def failure_of(cause: FailureCause, report: bytes, start: Start, chunk: str) -> 
         told.duration,
     )
     if cause == "syntax":
+        line = line or 1  # binary chunks are refused without one
         column = _column(start.source, line, message)
         return ScriptFailure("syntax", error, line=line, column=column)
     stack = _text(told.stack, MAX_STACK) or None
@@ -79,20 +80,23 @@ def _kind(name: bytes) -> ErrorKind:
 
 
 def _split(message: str, chunk: str) -> tuple[int | None, str]:
-    """The line of the script's own prefix, and the message without it."""
-    found = re.match(re.escape(chunk) + r":(\d+): ", message)
-    return (None, message) if found is None else (int(found[1]), message[found.end() :])
+    """The line of the script's own prefix, and the message without it.
+
+    An error that was raised again carries several: the last says where it began.
+    """
+    line = None
+    prefix = re.compile(re.escape(chunk) + r":(\d+): ")
+    while found := prefix.match(message):
+        line, message = int(found[1]), message[found.end() :]
+    return line, message
 
 
-def _column(source: str, line: int | None, message: str) -> int | None:
+def _column(source: str, line: int, message: str) -> int:
     """The column of the token that Lua stumbled over; Lua itself gives only the line.
 
     Where the token is not in its line (`<eof>`), the first column that is not blank.
     """
-    lines = source.splitlines()
-    if line is None or line > len(lines):
-        return None
-    text = lines[line - 1]
+    text = source.split("\n")[line - 1]
     near = _NEAR.search(message)
     at = text.rfind(near["token"]) if near else -1
     return (at if at >= 0 else len(text) - len(text.lstrip())) + 1

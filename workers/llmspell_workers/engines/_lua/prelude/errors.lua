@@ -117,17 +117,21 @@ local function message_of(raised)
   local kind = type(raised)
   if kind == "string" then
     return raised
+  elseif kind == "nil" or kind == "number" or kind == "boolean" then
+    return tostring(raised)
   elseif kind == "table" then
     local meta = metatable_of(raised)
     local message = rawget(raised, "message")
-    if type(message) == "string" and not (type(meta) == "table" and rawget(meta, "__tostring")) then
+    if meta and rawget(meta, "__tostring") then
+      local ok, text = pcall(tostring, raised)
+      if ok and type(text) == "string" then
+        return text
+      end
+    elseif type(message) == "string" then
       return message
-    elseif not meta then
-      return "(error object is a table value)"
     end
   end
-  local ok, text = pcall(tostring, raised)
-  return ok and type(text) == "string" and text or format("(error object is a %s value)", kind)
+  return format("(error object is a %s value)", kind)
 end
 P.message_of = message_of
 
