@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from llmspell_bridges import BridgeRegistry, MethodInfo, available, load
@@ -17,6 +17,12 @@ from .._errors import UsageError
 from .._supervisor import EngineInfo, Supervisor
 from .._text import escape_line, nearest
 from ._console import Console
+
+_GLOBALS: Final = {
+    "console": "log, info, debug to standard output; warn, error to standard error",
+    "params": "the parameters of this run: --param, --params",
+    "env": "the environment variables that were granted: --allow-env",
+}
 
 
 def info(arguments: argparse.Namespace) -> int:
@@ -107,6 +113,9 @@ def _sections(found: dict[str, Any]) -> Iterator[str]:
     for name, docs in found.get("library", {}).items():
         yield f"library {name}"
         yield from _rows((f"{d.module}.{d.name}", d.doc) for d in docs)
+    if found.keys() >= {"engines", "library"}:
+        yield "in every spell"
+        yield from _rows(_GLOBALS.items())
     if method := found.get("method"):
         yield from _method(method)
 
@@ -137,13 +146,14 @@ def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
 def _parameters(parameters: Sequence[Parameter], indent: str) -> Iterator[str]:
     width = max((len(p.name) for p in parameters), default=0)
     for parameter in parameters:
-        state = "required" if parameter.required else _default(parameter.default)
+        state = "required" if parameter.required else _default(parameter)
         facts = "; ".join(part for part in (parameter.type, state, parameter.doc) if part)
         yield f"{indent}{parameter.name:<{width}}  {facts}"
         yield from _parameters(parameter.options, indent + "    ")
 
 
-def _default(value: Any) -> str:
-    if value is None or callable(value):
+def _default(parameter: Parameter) -> str:
+    value = parameter.default
+    if value is None or callable(value) or parameter.options:
         return "optional"
     return f"default {msgspec.json.encode(value).decode()}"
