@@ -23,7 +23,7 @@ SLACK = 0.5
 
 
 def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, **options)
+    return run_engine("lua", source, locked=True, **options)
 
 
 def value_of(source: str, **options: Any) -> Any:

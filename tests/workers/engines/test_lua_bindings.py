@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ STREAM: Any = {"llm": {"stream": "stream", "complete": "call"}}
 
 
 def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, **options)
+    return run_engine("lua", source, locked=True, **options)
 
 
 def value_of(source: str, **options: Any) -> Any:
@@ -27,7 +27,7 @@ def value_of(source: str, **options: Any) -> Any:
 
 
 def count_to(last: int) -> Any:
-    def chunks(*_: Any) -> Iterator[Any]:
+    def chunks(*_: Any) -> Generator[Any, None, Any]:
         yield from range(1, last + 1)
         return {"count": last}
 

@@ -15,7 +15,7 @@ CALL = {"llm": {"complete": "call"}}
 
 
 def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, **options)
+    return run_engine("lua", source, locked=True, **options)
 
 
 def failure_of(source: str, **options: Any) -> Failure:

@@ -13,7 +13,7 @@ ECHO = {"host": {"echo": "call"}}
 
 
 def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, **options)
+    return run_engine("lua", source, locked=True, **options)
 
 
 def value_of(source: str, **options: Any) -> Any:

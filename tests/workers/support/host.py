@@ -10,6 +10,7 @@ The engine runs as in a worker, but unlocked: containment has its own tests.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import select
@@ -46,6 +47,8 @@ from llmspell_protocol import (
     unpack,
 )
 from llmspell_workers._session import Session
+from llmspell_workers.containment import IN_FD, OUT_FD, Layers, Plan, _fds, _seccomp, compile_filter
+from llmspell_workers.containment._libc import prctl
 from llmspell_workers.engines._interface import EngineOptions, ScriptEngine, ScriptFailure
 
 ENGINES: Final = {
@@ -56,6 +59,8 @@ ENGINES: Final = {
 LIMITS: Final = WorkerLimits(
     heap=64 << 20, max_request=1 << 20, max_result=1 << 20, max_in_flight=10
 )
+
+_PR_SET_NO_NEW_PRIVS: Final = 38
 
 Handler = Callable[..., Any]
 """Takes the arguments of the call. Returns its value, or raises `HandlerFault`; for a stream, a
@@ -107,6 +112,11 @@ def engine_of(name: str) -> ScriptEngine:
     return _loaded[name]
 
 
+@functools.cache
+def _filter_of(name: str, jit: bool) -> bytes:
+    return compile_filter(engine_of(name).syscalls(jit=jit))
+
+
 def run_engine(
     engine: str,
     source: str,
@@ -122,11 +132,13 @@ def run_engine(
     deadline: float = 20.0,
     answer_when_open: int = 1,
     self_test: bool = False,
+    locked: bool = False,
 ) -> Outcome:
     """Run one script to its end, or kill it after `deadline` seconds.
 
     With `answer_when_open` = n, calls are answered only once n of them are open, the youngest
-    first: a script that does not call concurrently then never ends.
+    first: a script that does not call concurrently then never ends. `locked` puts the process under
+    the engine's own system-call filter before the script arrives.
     """
     start = Start(
         mode=mode,
@@ -138,6 +150,8 @@ def run_engine(
         limits=limits,
     )
     loaded = engine_of(engine)
+    chosen = options or EngineOptions(heap=limits.heap)
+    program = _filter_of(engine, chosen.jit) if locked else None
     worker_read, host_write = os.pipe()
     host_read, worker_write = os.pipe()
     began = time.monotonic()
@@ -147,7 +161,8 @@ def run_engine(
             os.close(host_write)
             os.close(host_read)
             worker = _Worker(loaded, worker_read, worker_write)
-            worker.run(options or EngineOptions(heap=limits.heap), self_test=self_test)
+            worker.start(chosen, program)
+            worker.run(self_test=self_test)
         except BaseException:  # noqa: BLE001 - a fork must never go back into pytest
             traceback.print_exc()
         finally:
@@ -179,8 +194,19 @@ class _Worker:
         self._write_fd = write_fd
         self._connection = Connection(Role.WORKER)
 
-    def run(self, options: EngineOptions, *, self_test: bool) -> None:
+    def start(self, options: EngineOptions, program: bytes | None) -> None:
+        if program is None:
+            self._engine.start(options)
+            return
+        layers = Layers(strict=True)
+        plan = Plan(reader=self._read_fd, writer=self._write_fd, memory=0, cpu=0, program=program)
+        _fds.apply(plan, layers)
+        self._read_fd, self._write_fd = IN_FD, OUT_FD
         self._engine.start(options)
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, what="no_new_privs")
+        _seccomp.apply(plan, layers)
+
+    def run(self, *, self_test: bool) -> None:
         if self_test:
             self._engine.self_test()
         self._send(Ready(PROTOCOL_VERSION, self._engine.name, self._engine.version, {}))
