@@ -83,6 +83,8 @@ def _malformed(data: bytes, text: str) -> HostError:
     """msgspec's message with its byte offset as line and column, both from 1."""
     found = _BYTE.search(text)
     offset = len(data) if found is None else int(found["offset"])
+    if "trailing characters" in text:
+        offset -= 1  # told after the first of them was read
     line = data.count(b"\n", 0, offset) + 1
     start = data.rfind(b"\n", 0, offset) + 1
     column = len(data[start:offset].decode("utf-8", "ignore")) + 1

@@ -82,7 +82,7 @@ def _total(values: list[float]) -> float:
 
 def _number(value: float) -> Number:
     whole = math.isfinite(value) and value == math.floor(value) and abs(value) <= _EXACT
-    return int(value) if whole else value
+    return int(value) if whole else float(value)
 
 
 FUNCTIONS: Final = (clamp, lerp, mean, median, pow, round, sign, sum, trunc)

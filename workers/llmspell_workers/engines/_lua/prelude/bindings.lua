@@ -6,6 +6,15 @@ local byte, sub = string.byte, string.sub
 local host = P.host
 P.host = nil -- from here on it lives in this chunk's locals alone
 
+-- Should it ever be got hold of, it can be called and nothing else: no attributes, no destructor.
+local handle = debug.getmetatable(host)
+for name in next, handle do
+  if name ~= "__call" and name ~= "__gc" then
+    handle[name] = nil
+  end
+end
+handle.__metatable = false
+
 local OUT_OF_MEMORY = P.out_of_memory
 local CONSOLE_MAX = 65536 -- bytes handed over for one entry; the session cuts at half of it
 
