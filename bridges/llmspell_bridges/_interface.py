@@ -43,7 +43,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MARK: Final = "__llmspell_method__"
 _CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
 _NULL: Final = b"\xc0"  # msgpack's nil
-_OVER: Final = object()  # no stream yields this
+_OVER: Final[Any] = object()  # no stream yields this
 
 
 class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -198,8 +198,9 @@ class Stream(AsyncIterator[bytes]):
 
 async def _within(seconds: float, name: str, work: Awaitable[T]) -> T:
     """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with limit:
             return await work
     except TimeoutError:
         if not limit.expired():

@@ -148,7 +148,7 @@ class LlmBridge(Bridge):
             timeout=timeout,
         )
 
-    async def _endpoint(self, model: str) -> Endpoint:
+    async def _endpoint(self, model: str | None) -> Endpoint:
         if self._local is None:
             from ..local import LocalModel
 

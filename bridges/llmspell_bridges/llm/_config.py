@@ -9,6 +9,8 @@ from msgspec import Meta, Struct, field
 from .._interface import BridgeConfig
 from ..local._config import LocalConfig
 
+Name = Annotated[str, Meta(min_length=1)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s@]+$")]
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -19,8 +21,8 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         EnvName | None, Meta(description="environment variable that holds the key")
     ] = None
     base_url: Annotated[
-        str | None,
-        Meta(pattern=r"^https?://[^\s@]+$", description="an OpenAI-compatible server of your own"),
+        Url | None,
+        Meta(description="an OpenAI-compatible server of your own"),
     ] = None
     timeout: Annotated[float, Meta(gt=0, le=86_400, description="seconds of one attempt")] = (
         30.0  # S116
@@ -34,10 +36,10 @@ class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Which models there are, and who serves them."""
 
     default_model: Annotated[
-        str | None, Meta(min_length=1, description="answers when a spell names no model")
+        Name | None, Meta(description="answers when a spell names no model")
     ] = None
     embed_model: Annotated[
-        str | None, Meta(min_length=1, description="embeds when a spell names no model for it")
+        Name | None, Meta(description="embeds when a spell names no model for it")
     ] = None
     aliases: Annotated[
         dict[str, str], Meta(description="names that spells use, and the models that answer")

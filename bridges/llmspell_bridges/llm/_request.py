@@ -99,8 +99,7 @@ def _part(part: TextPart | ImagePart, at: str, policy: PolicyView) -> dict[str, 
     if (part.url is None) == (part.data is None):
         raise _invalid("an image needs either url or data", at)
     if part.data is not None:
-        data = part.data if isinstance(part.data, str) else base64.b64encode(part.data).decode()
-        url = f"data:{part.mime};base64,{data}"
+        url = f"data:{part.mime};base64,{_base64(part.data, at)}"
     else:
         url = part.url or ""
         # Some providers are handed the address, for others litellm fetches it on this machine.
@@ -112,6 +111,14 @@ def _part(part: TextPart | ImagePart, at: str, policy: PolicyView) -> dict[str, 
                 field=f"{at}.url",
             )
     return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _base64(data: Any, at: str) -> str:
+    if isinstance(data, bytes):
+        return base64.b64encode(data).decode()
+    if isinstance(data, str):
+        return data
+    raise _invalid("an image is bytes, or base64 text", f"{at}.data")
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:

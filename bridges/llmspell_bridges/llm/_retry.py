@@ -39,7 +39,11 @@ async def repeat(
         reraise=True,
     )
     numbers = itertools.count(1)
-    return await retrying(lambda: attempt(next(numbers)))
+
+    async def once() -> T:
+        return await attempt(next(numbers))
+
+    return await retrying(once)
 
 
 def _may_repeat(error: BaseException) -> bool:

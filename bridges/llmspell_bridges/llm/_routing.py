@@ -106,8 +106,10 @@ def _asked(request: CompletionRequest | EmbedRequest | None) -> str | None:
 class Router:
     """Turns a choice into a route, under a run's policy."""
 
-    def __init__(self, config: LlmConfig, endpoint: Callable[[str], Awaitable[Endpoint]]) -> None:
-        """`endpoint` starts the local model with a name (or the usual one, if empty)."""
+    def __init__(
+        self, config: LlmConfig, endpoint: Callable[[str | None], Awaitable[Endpoint]]
+    ) -> None:
+        """`endpoint` starts the local model with a name (the usual one, for None)."""
         self._config = config
         self._endpoint = endpoint
 
@@ -149,7 +151,7 @@ class Router:
         )  # fmt: skip
 
     async def _route_local(self, model: str) -> Route:
-        found = await self._endpoint(model)
+        found = await self._endpoint(model or None)
         own = self._config.providers.get(LOCAL, ProviderConfig())
         return Route(
             name=f"{LOCAL}/{found.model}", model=f"openai/{found.model}", provider=LOCAL,

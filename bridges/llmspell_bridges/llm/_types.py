@@ -9,6 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Role = Literal["system", "user", "assistant", "tool"]
 Schema = dict[str, Any]
 """A JSON Schema."""
+Name = Annotated[str, Meta(min_length=1)]
+Attempts = Annotated[int, Meta(ge=1, le=10)]
 Number = Annotated[float, Meta(ge=-2, le=2)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -36,7 +38,7 @@ class ImagePart(_Input, tag="image", frozen=True, kw_only=True):
     url: Annotated[str | None, Meta(description="data: URL, or an address on a granted domain")] = (
         None
     )
-    data: Annotated[bytes | str | None, Meta(description="the image: bytes, or base64 text")] = None
+    data: Annotated[Any, Meta(description="the image: bytes, or base64 text")] = None
     mime: Annotated[
         str, Meta(description="media type of data", pattern=r"^image/[a-z0-9.+-]+$")
     ] = "image/png"
@@ -78,7 +80,7 @@ class ToolDefinition(_Input, frozen=True, kw_only=True):
 class Retries(_Input, frozen=True, kw_only=True):
     """When a call is repeated: after `RateLimit`, `Network`, `Timeout` and a provider's fault."""
 
-    attempts: Annotated[int | None, Meta(ge=1, le=10, description="calls in all")] = None
+    attempts: Annotated[Attempts | None, Meta(description="calls in all")] = None
     base_delay: Annotated[float, Meta(ge=0, le=60, description="seconds before the second")] = 0.5
     max_delay: Annotated[float, Meta(ge=0, le=300, description="seconds between two at most")] = (
         20.0
@@ -91,8 +93,8 @@ class Retries(_Input, frozen=True, kw_only=True):
 class _Addressed(_Input, frozen=True, kw_only=True):
     """What every request of a model says."""
 
-    model: Annotated[str | None, Meta(min_length=1, description="model, or an alias")] = None
-    provider: Annotated[str | None, Meta(min_length=1, description="who serves the model")] = None
+    model: Annotated[Name | None, Meta(description="model, or an alias")] = None
+    provider: Annotated[Name | None, Meta(description="who serves the model")] = None
     timeout: Annotated[Seconds | None, Meta(description="seconds of one attempt")] = None
     retries: Annotated[Retries, Meta(description="when the call is repeated")] = Retries()
 
