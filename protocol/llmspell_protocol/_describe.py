@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 _NAMES: Final = {
+    None: "null",
     type(None): "null",
     bool: "boolean",
     int: "integer",
@@ -68,10 +69,10 @@ def type_name(hint: Any) -> str:
 
 
 def _plain_name(hint: Any) -> str:
-    if not isinstance(hint, type):
-        return "any value"
     if hint in _NAMES:
         return _NAMES[hint]
+    if not isinstance(hint, type):
+        return "any value"
     if issubclass(hint, enum.Enum):
         return " or ".join(f'"{member.value}"' for member in hint)
     return hint.__name__ if issubclass(hint, msgspec.Struct) else "any value"

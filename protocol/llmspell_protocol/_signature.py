@@ -223,7 +223,7 @@ def _join(*steps: str) -> str:
 
 def _unknown(name: str, hint: Any) -> str:
     """What to say of an option that is not there, with the one that was probably meant."""
-    import difflib  # noqa: PLC0415 - only for a mistake
+    import difflib
 
     struct = struct_in(hint)
     names = list(field_hints(struct)) if struct else []

@@ -145,7 +145,7 @@ def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PL
                     raise _too_many(items, max_items, due, len(data) - pos)
             elif byte == _FLOAT64:
                 # All ones in the exponent is an infinity or NaN, whatever the sign.
-                if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0xF0:  # noqa: PLR2004
+                if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0xF0:
                     raise ValueRejected(f"a number that is not finite, at byte {pos}")
                 pos += 9
             elif size == _BIN:
@@ -167,11 +167,11 @@ def _rare(data: bytes, pos: int) -> int:
     """The end of a value that a worker of ours never sends, if it is one at all."""
     byte = data[pos]
     if byte == _FLOAT32:
-        if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0x80:  # noqa: PLR2004
+        if data[pos + 1] & 0x7F == 0x7F and data[pos + 2] >= 0x80:
             raise ValueRejected(f"a number that is not finite, at byte {pos}")
         return pos + 5
     if byte == _UINT64:
-        if data[pos + 1] > 0x7F:  # noqa: PLR2004
+        if data[pos + 1] > 0x7F:
             raise ValueRejected(f"an integer above {INT_MAX}, at byte {pos}")
         return pos + 9
     raise ValueRejected(f"a type that no value has (0x{byte:02x}), at byte {pos}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from llmspell_protocol import (
     INT_MAX,
     MAX_DEPTH,
@@ -30,7 +31,6 @@ from llmspell_protocol import (
     State,
     ValueRejected,
 )
-
 from tests.protocol.helpers import (
     READY,
     START,
@@ -315,9 +315,7 @@ def test_a_value_of_the_greatest_depth_crosses_in_every_position() -> None:
 
 def test_an_error_is_bounded_and_escaped() -> None:
     """P21, P27."""
-    text = breach(
-        running().host, encoded([Call(1, "\x1b]52;c;" + "ж" * 5000 + "\n", raw([]))])
-    )
+    text = breach(running().host, encoded([Call(1, "\x1b]52;c;" + "ж" * 5000 + "\n", raw([]))]))
     assert len(text) <= 300
     assert text.isascii()
     assert text.isprintable()

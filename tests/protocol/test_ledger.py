@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
 from llmspell_protocol import (
     Call,
     Caps,
@@ -27,7 +28,6 @@ from llmspell_protocol import (
     State,
     WorkerMessage,
 )
-
 from tests.protocol.helpers import ERROR, READY, START, Pair, drain, encoded, framed, raw, running
 
 
@@ -272,7 +272,7 @@ def test_ended_streams_are_remembered_in_bounded_number() -> None:
     for number in range(1, 500):
         pair.say(call(number, credit=1))
         pair.tell(Reply(number, raw(None)))
-    assert len(pair.host._ledger._ended) <= 2 * 4  # noqa: SLF001
+    assert len(pair.host._ledger._ended) <= 2 * 4
 
 
 # --- invocations ---------------------------------------------------------------------------------

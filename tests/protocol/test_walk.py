@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import math
@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from llmspell_protocol import (
     INT_MAX,
     INT_MIN,
@@ -24,7 +25,6 @@ from llmspell_protocol import (
     pack,
     unpack,
 )
-
 from tests.protocol.test_connection import nested, values
 
 encode = msgspec.msgpack.encode
@@ -198,6 +198,15 @@ def sane(value: object) -> bool:
     return False
 
 
+def refusal(data: bytes) -> str:
+    """Why `data` is refused; "key twice" for the one rule that a decoder cannot see."""
+    try:
+        check(data)
+    except ValueRejected as error:
+        return "key twice" if "key twice" in error.reason else error.reason
+    return ""
+
+
 small = st.sampled_from(sorted({bytes([b]) for b in range(256)}) + list(ACCEPTED.values()))
 
 
@@ -209,12 +218,7 @@ def test_the_walk_agrees_with_the_decoder_on_any_bytes(data: bytes) -> None:
         value = msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, ValueError, OverflowError):
         value = msgspec
-    try:
-        check(data)
-    except ValueRejected as error:
-        assert not sane(value) or "key twice" in str(error)
-    else:
-        assert sane(value)
+    assert refusal(data) in ("", "key twice") if sane(value) else refusal(data)
 
 
 # --- from Python ---------------------------------------------------------------------------------
@@ -249,7 +253,7 @@ NOT_VALUES: dict[str, tuple[object, str, str]] = {
     "a tuple": ({"a": (1, 2)}, "a tuple", "$.a"),
     "a set": ({1}, "a set", "$"),
     "a bytearray": (bytearray(b"x"), "a bytearray", "$"),
-    "a date": (datetime.datetime.now(datetime.timezone.utc), "a datetime", "$"),
+    "a date": (dt.datetime.now(dt.UTC), "a datetime", "$"),
     "a decimal": (decimal.Decimal(1), "a Decimal", "$"),
     "a UUID": (uuid.UUID(int=1), "a UUID", "$"),
     "an enum": (Colour.RED, "a Colour", "$"),
