@@ -51,11 +51,17 @@ _FAR: Final = 255
 """The furthest that a conditional jump reaches."""
 
 
-def compile_filter(policy: SyscallPolicy, *, default: int = KILL) -> bytes:
-    """Compile an allow-list. Raises `ValueError` for a list that is too long or names no call.
+def compile_filter(policy: SyscallPolicy) -> bytes:
+    """Compile a worker's allow-list, once, in the zygote; a call that is not on it kills.
 
-    Raises `LayerMissing` on a machine whose system-call numbers are not known.
+    Raises `ValueError` for a list that is too long or names no call, and `LayerMissing` on a
+    machine whose system-call numbers are not known.
     """
+    return assemble(policy, KILL, CANARY_ANSWER)
+
+
+def assemble(policy: SyscallPolicy, default: int, answer: int) -> bytes:
+    """Compile an allow-list: `default` for other calls, and `answer` as the canary's errno."""
     if os.uname().machine != "x86_64":
         raise LayerMissing("seccomp", f"no filter for {os.uname().machine}", "use x86-64")
     if len(policy.names) > policy.most:
@@ -68,10 +74,12 @@ def compile_filter(policy: SyscallPolicy, *, default: int = KILL) -> bytes:
         (_JUMP_AT_LEAST, 0, 1, _X32),
         (_RETURN, 0, 0, KILL),
     ]
-    for name in policy.names:
-        rules = tuple(rule for rule in policy.rules if rule.name == name)
+    blocks: dict[str, list[SyscallRule]] = {}
+    for rule in policy.rules:
+        blocks.setdefault(rule.name, []).append(rule)
+    for name, rules in blocks.items():
         program += _block(_number(name), rules, default)
-    program += [(_JUMP_EQUAL, 0, 1, CANARY), (_RETURN, 0, 0, ERRNO | CANARY_ANSWER)]
+    program += [(_JUMP_EQUAL, 0, 1, CANARY), (_RETURN, 0, 0, ERRNO | answer)]
     program.append((_RETURN, 0, 0, default))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 
@@ -82,7 +90,7 @@ def _number(name: str) -> int:
     return NUMBERS[name]
 
 
-def _block(number: int, rules: tuple[SyscallRule, ...], default: int) -> list[Instruction]:
+def _block(number: int, rules: list[SyscallRule], default: int) -> list[Instruction]:
     body: list[Instruction] = []
     for rule in rules:
         body += _rule(rule)

@@ -66,6 +66,7 @@ def jail(layers: Layers) -> None:
     _identity.drop(layers)
     _identity.hide(layers)
     _signals.die_with_parent()
+    _seccomp.jail(layers)
 
 
 def contain(plan: Plan, layers: Layers, start_engine: Callable[[], object]) -> None:

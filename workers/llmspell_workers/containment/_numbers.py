@@ -54,6 +54,7 @@ NUMBERS: Final = {
     "listen": 50,
     "getsockname": 51,
     "socketpair": 53,
+    "getsockopt": 55,
     "clone": 56,
     "fork": 57,
     "vfork": 58,

@@ -1,11 +1,16 @@
-"""seccomp: the allow-list, loaded last, for every thread at once; whatever else is called kills."""
+"""seccomp: two allow-lists, one over the other, each for every thread at once.
+
+The zygote's is broad and answers EPERM; the worker's is loaded last, is as short as its engine
+can live with, and kills. Where both apply the kernel takes the stricter verdict.
+"""
 
 from __future__ import annotations
 
 import ctypes
 from typing import TYPE_CHECKING, Final
 
-from ._bpf import CANARY, CANARY_ANSWER
+from . import _jail_filter
+from ._bpf import CANARY, CANARY_ANSWER, ERRNO, assemble
 from ._libc import syscall
 
 if TYPE_CHECKING:
@@ -16,6 +21,9 @@ _SYS_SECCOMP: Final = 317
 _SET_MODE_FILTER: Final = 1
 _TSYNC: Final = 1
 _INSTRUCTION_SIZE: Final = 8
+_EPERM: Final = 1
+_JAIL_ANSWER: Final = CANARY_ANSWER + 1
+"""So that the worker's proof cannot be answered by the filter of the zygote."""
 _REMEDY: Final = "use a kernel with CONFIG_SECCOMP_FILTER"
 
 
@@ -25,25 +33,34 @@ class _Program(ctypes.Structure):
 
 def apply(plan: Plan, layers: Layers) -> None:
     """Load the plan's program. From here on the worker can compute, read, write and end."""
-    layers.attempt("seccomp", lambda: _load(plan.program), _REMEDY)
+    layers.attempt("seccomp", lambda: _load(plan.program, CANARY_ANSWER), _REMEDY)
 
 
-def _load(program: bytes) -> str:
+def jail(layers: Layers) -> None:
+    """The filter of the zygote, under which workers are forked and engines start."""
+    layers.attempt("zygote_seccomp", _load_jail, _REMEDY)
+
+
+def _load_jail() -> str:
+    return _load(assemble(_jail_filter.policy(), ERRNO | _EPERM, _JAIL_ANSWER), _JAIL_ANSWER)
+
+
+def _load(program: bytes, answer: int) -> str:
     length = len(program) // _INSTRUCTION_SIZE
     loaded = syscall(
         _SYS_SECCOMP, _SET_MODE_FILTER, _TSYNC, _Program(length, program), what="seccomp"
     )
     if loaded:  # the id of a thread that could not be brought under the same filter
         raise OSError(0, f"thread {loaded} could not be brought under the filter")
-    prove()
+    prove(answer)
     return f"allow-list on every thread, {length} instructions"
 
 
-def prove() -> None:
-    """Raise `OSError` unless our own filter answers."""
+def prove(answer: int = CANARY_ANSWER) -> None:
+    """Raise `OSError` unless our own filter answers; by default, the worker's."""
     try:
         syscall(CANARY, what="canary")
     except OSError as error:
-        if error.errno == CANARY_ANSWER:
+        if error.errno == answer:
             return
     raise OSError(0, "the filter does not answer")
