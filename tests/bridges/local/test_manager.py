@@ -42,7 +42,7 @@ def client(endpoint: Endpoint) -> httpx.AsyncClient:
 
 def chat(endpoint: Endpoint, text: str, **options: object) -> dict[str, object]:
     messages = [{"role": "user", "content": text}]
-    return {"model": endpoint.model, "messages": messages, "max_tokens": 24, **options}
+    return {"model": endpoint.model, "messages": messages, "max_tokens": 12, **options}
 
 
 async def answer(local: LocalModel, **options: object) -> str:
@@ -58,7 +58,7 @@ async def kill(local: LocalModel) -> None:
     """Kill the model's process and wait until the manager's loop has seen it die."""
     (pid,) = local.pids
     os.kill(pid, signal.SIGKILL)
-    while local.pids:
+    while local.pids:  # noqa: ASYNC110  see below
         await asyncio.sleep(0)  # lets the loop hear of the exit; it has no event to wait on
 
 
@@ -184,7 +184,7 @@ def test_a_model_that_gave_back_its_memory_answers_again(model: Path) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  see below
             await asyncio.sleep(0.05)  # polls the kernel: nothing announces freed memory
 
 
@@ -301,20 +301,35 @@ def test_nothing_of_llama_cpp_reaches_the_supervisors_terminal(model: Path, scri
 # --- walls ------------------------------------------------------------------------------------
 
 
+def status_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines)
+
+
+def data_limit_of(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Max data size")).split()[3])
+
+
+def open_files_of(pid: int) -> set[str]:
+    held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    return {h for h in held if not h.startswith(("pipe:", "socket:", "anon_inode:"))}
+
+
+def read_proc(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
 def test_the_process_is_confined_as_the_kernel_sees_it(model: Path) -> None:
     async def act(local: LocalModel) -> None:
         endpoint = await local.endpoint()
         (pid,) = local.pids
-        status = dict(
-            line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        )
+        status = status_of(pid)
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
-        assert Path(f"/proc/{pid}/environ").read_bytes() == b""
-        assert endpoint.api_key.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
-        limits = Path(f"/proc/{pid}/limits").read_text()
-        data = next(line for line in limits.splitlines() if line.startswith("Max data size"))
-        assert int(data.split()[3]) == 1024 * MIB + 2 * model.stat().st_size
+        assert data_limit_of(pid) == 1024 * MIB + 2 * model.stat().st_size  # noqa: ASYNC240  a path of our own
+        assert read_proc(pid, "environ") == b""
+        assert endpoint.api_key.encode() not in read_proc(pid, "cmdline")
 
     use(model, act)
 
@@ -323,12 +338,10 @@ def test_the_process_holds_no_descriptor_but_pipes_its_sockets_and_the_model(mod
     async def act(local: LocalModel) -> None:
         await local.endpoint()
         (pid,) = local.pids
-        held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-        strange = {h for h in held if not h.startswith(("pipe:", "socket:", "anon_inode:"))}
-        assert strange <= {str(model)}
+        assert open_files_of(pid) <= {str(model)}
 
     with Path(os.devnull).open() as inheritable:
-        os.set_inheritable(inheritable.fileno(), True)
+        os.set_inheritable(inheritable.fileno(), True)  # noqa: FBT003
         use(model, act)
 
 
