@@ -20,6 +20,7 @@ from ._policy import (
     read_only_from,
     write_only_to,
 )
+from ._probe import probe
 
 __all__ = [
     "IN_FD",
@@ -44,6 +45,7 @@ __all__ = [
     "plain",
     "prctl_option",
     "private_memory",
+    "probe",
     "read_only_from",
     "self_test",
     "write_only_to",
