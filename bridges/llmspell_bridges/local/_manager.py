@@ -8,8 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from llmspell_bridges._errors import BridgeError
-
+from .._errors import BridgeError
 from ._config import LocalConfig
 from ._process import Endpoint, ModelProcess
 from ._store import DEFAULT_MODEL, ModelStoreError, check_file, installed_path

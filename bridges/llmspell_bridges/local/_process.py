@@ -14,8 +14,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from llmspell_bridges._errors import BridgeError
-
+from .._errors import BridgeError
 from ._config import GIB, LocalConfig
 
 SERVER: Final = Path(__file__).with_name("_server.py")

@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from llmspell_bridges import BridgeError
 from llmspell_bridges.local import Endpoint, LocalConfig, LocalModel
+from tests.support.users import OrdinaryUser
 
 MIB = 1024 * 1024
 
@@ -289,6 +291,34 @@ def test_a_supervisor_that_gets_sigkill_leaves_no_process_after_one_second(
             os.close(handle)
 
 
+ORDINARY = """
+import asyncio, os, sys
+from llmspell_bridges.local import LocalConfig, LocalModel
+
+async def main():
+    async with LocalModel(LocalConfig(path=sys.argv[1])) as local:
+        endpoint = await local.endpoint()
+        print(os.getuid(), endpoint.model, await local.healthy())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.ordinary_user
+def test_an_ordinary_user_gets_a_confined_model_too(
+    model: Path, ordinary_user: OrdinaryUser
+) -> None:
+    command = [sys.executable, "-c", ORDINARY, str(model)]
+    done = subprocess.run(
+        ordinary_user.command(command, readable=[model.parent]),
+        env=ordinary_user.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{ordinary_user.uid} local True\n", done.stderr
+
+
 def test_nothing_of_llama_cpp_reaches_the_supervisors_terminal(model: Path, script: Script) -> None:
     with script(SUPERVISOR, str(model.parent)) as supervisor:
         assert supervisor.stdout is not None
@@ -321,13 +351,15 @@ def read_proc(pid: int, name: str) -> bytes:
 
 
 def test_the_process_is_confined_as_the_kernel_sees_it(model: Path) -> None:
+    size = model.stat().st_size
+
     async def act(local: LocalModel) -> None:
         endpoint = await local.endpoint()
         (pid,) = local.pids
         status = status_of(pid)
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
-        assert data_limit_of(pid) == 1024 * MIB + 2 * model.stat().st_size  # noqa: ASYNC240  a path of our own
+        assert data_limit_of(pid) == 1024 * MIB + 2 * size
         assert read_proc(pid, "environ") == b""
         assert endpoint.api_key.encode() not in read_proc(pid, "cmdline")
 
