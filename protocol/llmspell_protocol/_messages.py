@@ -9,26 +9,26 @@ other elements are the fields in the order written here. Trailing fields with a 
 out; unknown tags, surplus fields, wrong types and tags of the other direction do not decode.
 
 **Values.** Fields typed `Raw` hold one `ScriptValue` (see `_values.py`) as msgpack; `Call.args` and
-`Invoke.args` are arrays, `Start.params` is a map. What a worker sends is walked before it is decoded:
-nesting, element count, duplicate keys and foreign types are refused there (`_walk.py`).
+`Invoke.args` are arrays, `Start.params` is a map. What a worker sends is walked before it is
+decoded: nesting, element count, duplicate keys and foreign types are refused there (`_walk.py`).
 
 **Order.** The worker speaks first and says `Ready` when it is locked (or `Failure`, if it cannot
 lock itself, which is then its last message). The host answers with one `Start`. Then the worker may
-`Call`, `Log`, and so on, until one `Result` or `Failure`, which is the last message. `_state.py` has
-the whole table.
+`Call`, `Log`, and so on, until one `Result` or `Failure`, which is the last message. `_state.py`
+has the whole table.
 
 **Calls.** The worker numbers its calls 1, 2, 3, ... without gaps, with at most `Caps.in_flight` of
 them open. Each is answered exactly once: by `Reply` or `Fault`. A call with `credit > 0` asks for a
 stream: the host sends `Chunk`s, each carrying one value and costing one credit, then `Reply` (the
 end, with the closing value) or `Fault`. `Credit` hands credit back for chunks that were received,
-never for more; `Close`, sent at most once and followed by no `Credit`, says that the worker wants no
-more: the host answers it with the `Reply` or `Fault` that was due anyway, and chunks already under
-way are legal. So are `Credit` and `Close` that cross the end of their stream; `_ledger.py` says how
-long.
+never for more; `Close`, sent at most once and followed by no `Credit`, says that the worker wants
+no more: the host answers it with the `Reply` or `Fault` that was due anyway, and chunks already
+under way are legal. So are `Credit` and `Close` that cross the end of their stream; `_ledger.py`
+says how long.
 
 **Callbacks.** The host numbers its invocations 1, 2, 3, ...; each is answered once by `Return` or
-`Raise`, be it after the end of the call that led to it. An `Invoke` is legal only while at least one
-call is open.
+`Raise`, be it after the end of the call that led to it. An `Invoke` is legal only while at least
+one call is open.
 
 **Version.** `Ready.version` must equal `PROTOCOL_VERSION`; there is no negotiation.
 """

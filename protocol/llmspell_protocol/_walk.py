@@ -88,7 +88,7 @@ def check(
 
 
 # One loop on purpose: a function call for each element would double what every frame costs.
-def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PLR0912
+def _walk(data: bytes, max_depth: int, max_items: int) -> int:  # noqa: C901, PLR0912, PLR0915
     """Where the value ends, which may be past the end of `data`."""
     sizes = _SIZES
     pos, items = 0, 1

@@ -307,11 +307,12 @@ class Summary:
     """Processor time."""
 
     def __str__(self) -> str:
-        rate = self.frames / self.seconds
+        parsed = self.conversations - self.breaches
         lines = [
-            f"{self.frames} frames judged in {self.conversations} conversations "
-            f"({self.mutated} frames mutated): {self.breaches} conversations ended in a breach, "
-            f"{self.conversations - self.breaches} parsed; {self.seconds:.1f} s of processor time, {rate:.0f} frames/s"
+            f"{self.frames} frames judged in {self.conversations} conversations",
+            f"{self.mutated} frames mutated or out of place",
+            f"{self.breaches} conversations ended in a breach, {parsed} parsed to their end",
+            f"{self.seconds:.1f} s of processor time, {self.frames / self.seconds:.0f} frames/s",
         ]
         most = sorted(self.reasons.items(), key=lambda item: -item[1])
         return "\n".join(lines + [f"{n:>9}  {reason}" for reason, n in most])

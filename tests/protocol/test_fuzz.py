@@ -11,13 +11,15 @@ from llmspell_protocol import State, WorkerMessage
 from tests.protocol import fuzz
 from tests.protocol.helpers import framed
 
+seeded = random.Random
+
 FRACTION = 50_000
 WHOLE = 1_000_000
 
 
 def test_the_conversations_that_are_mutated_are_legal_themselves() -> None:
     for bodies in fuzz.BODIES:
-        heard, error, state = fuzz.judge(framed(*bodies), random.Random(1), 0)
+        heard, error, state = fuzz.judge(framed(*bodies), seeded(1), 0)
         assert (heard, error, state) == (bodies, "", State.DONE)
 
 
@@ -32,7 +34,7 @@ def test_every_mutation_changes_most_bodies() -> None:
         changed = 0
         for seed in range(50):
             copy = bytearray(body)
-            mutate(copy, random.Random(seed))
+            mutate(copy, seeded(seed))
             changed += bytes(copy) != body
         assert changed > 25, mutate.__name__
 
@@ -69,6 +71,6 @@ def test_a_million_mutated_frames_parse_or_are_refused(seed: int) -> None:
 
 
 def test_a_case_is_the_same_again_from_its_seed() -> None:
-    first, second = (fuzz.mutated(random.Random(7)) for _ in range(2))
+    first, second = (fuzz.mutated(seeded(7)) for _ in range(2))
     assert first == second
     assert msgspec.msgpack.encode(first[0])

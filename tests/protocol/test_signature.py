@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from decimal import Context as CallContext
 
 
+NULL = msgspec.Raw(b"\xc0")
+
+
 class Level(enum.Enum):
     LOW = "low"
     HIGH = "high"
@@ -63,14 +66,14 @@ class Bridge:
 
     async def stream(self, ctx: CallContext, request: Request) -> AsyncIterator[str | int]:
         """Ask, and read along."""
-        yield str(self)
+        yield str((ctx, request))
 
 
 def options_first(options: Request | None = None, tags: list[str] | None = None) -> int:
     raise NotImplementedError
 
 
-def anything(value: Any, exact: msgspec.Raw = msgspec.Raw(b"\xc0")) -> None:
+def anything(value: Any, exact: msgspec.Raw = NULL) -> None:
     raise NotImplementedError
 
 
@@ -286,8 +289,12 @@ WRONG: dict[str, tuple[list[Any], str | None, str]] = {
         "unknown option 'contents'; did you mean 'content'?",
     ),
     "a wrong type": ([asked(max_tokens="x")], "max_tokens", "expected integer, got string"),
-    "a wrong type of a union": ([asked(seed=1.5)], "seed", "expected integer or string, got number"),
-    "null where none may be": ([asked(max_tokens=None)], "max_tokens", "expected integer, got null"),
+    "a wrong type of a union": (
+        [asked(seed=1.5)], "seed", "expected integer or string, got number",
+    ),
+    "null where none may be": (
+        [asked(max_tokens=None)], "max_tokens", "expected integer, got null",
+    ),
     "a map that is a number": ([1], "request", "expected map, got integer"),
     "a literal": (
         [{"messages": [{"role": "root"}]}],
@@ -309,7 +316,11 @@ WRONG: dict[str, tuple[list[Any], str | None, str]] = {
     "a pair of one": ([asked(pair=[1])], "pair", "expected list of length 2, got 1"),
     "a plain parameter": ([asked(), 5], "model", "expected string, got integer"),
     "an inner map": ([asked(first={"role": 1})], "first.role", "expected string, got integer"),
-    "too few": ([], None, "takes 1 to 2 arguments: complete(request: Request, model?: string) -> map"),
+    "too few": (
+        [],
+        None,
+        "takes 1 to 2 arguments: complete(request: Request, model?: string) -> map",
+    ),
     "too many": (
         [asked(), "m", 3],
         None,
