@@ -1,10 +1,10 @@
-"""Text that spells, models and files wrote, made safe to show.
+r"""Text that spells, models and files wrote, made safe to show.
 
 A spell's text may reach a terminal, a pipe, a log. Everywhere the same characters are escaped:
 C0 controls but tab and newline, DEL, C1, line and paragraph separators, the bidirectional
 controls, and lone surrogates. So no text moves the cursor, sets the clipboard, hides or reorders
 what is read, or ends a line where a reader of lines would not expect it. The escapes are shown as
-`\\x1b`, `\\r`, `\\u202e`; a backslash that was in the text stays as it is.
+`\x1b`, `\r`, `\u202e`; a backslash that was in the text stays as it is.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from llmspell_supervisor._config import MAX_CONFIG, Config, find_config, user_config_path
 from llmspell_supervisor._errors import ConfigError, SupervisorError
 from llmspell_supervisor._manifest import MAX_MANIFEST, find_manifest

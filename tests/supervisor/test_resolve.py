@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmspell_supervisor._errors import PolicyError, UsageError
 from llmspell_supervisor._fields import check_field, check_fields
 from llmspell_supervisor._policy import FIELDS, GIB, GRANTS, LIMITS, META, MIB, Policy
@@ -154,7 +155,7 @@ def test_a_manifest_that_needs_what_is_not_granted_says_which_flag_grants_it() -
 
 
 def test_a_manifest_that_a_profile_stops_is_told_where_the_limit_is() -> None:
-    with pytest.raises(PolicyError, match="limited by profile 'ci' of c.toml"):
+    with pytest.raises(PolicyError, match=r"limited by profile 'ci' of c\.toml"):
         resolve([profile(allow_env=("A",)), manifest(allow_env=("B",))])
 
 
@@ -191,6 +192,13 @@ def test_tls_is_required_where_any_layer_says_so(layers: list[Layer], *, require
 # --- values as people write them ---
 
 
+def refusal(field: str, value: Any) -> str:
+    """Why `value` is refused."""
+    with pytest.raises(ValueError, match=r"'.*'|finite|too (little|much)|whole number") as caught:
+        check_field(field, value, base="/")
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("field", LIMITS)
 @pytest.mark.parametrize(
     "value",
@@ -198,18 +206,18 @@ def test_tls_is_required_where_any_layer_says_so(layers: list[Layer], *, require
     ids=repr,
 )
 def test_no_limit_takes_a_value_that_would_disable_it(field: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
-        check_field(field, value, base="/")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in refusal(field, value)
 
 
 @pytest.mark.parametrize("field", LIMITS)
 def test_each_limit_takes_its_bounds_and_nothing_beyond(field: str) -> None:
     meta = META[field]
+    low = meta.ge if meta.ge is not None else meta.gt
+    assert low is not None
+    assert meta.le is not None
     assert check_field(field, meta.le, base="/") == meta.le
     with pytest.raises(ValueError, match="too much"):
         check_field(field, meta.le + 1, base="/")
-    low = meta.ge if meta.ge is not None else meta.gt
     with pytest.raises(ValueError, match="too little"):
         check_field(field, low - 1, base="/")
 
@@ -246,10 +254,8 @@ def test_half_a_call_is_refused() -> None:
         ("allow_models", "a\x1b[2J"),
     ],
 )
-def test_a_grant_that_is_not_plain_is_refused(field: str, item: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
-        check_field(field, [item], base=str(tmp_path))
-    assert str(caught.value).replace("\n", "?").isprintable()
+def test_a_grant_that_is_not_plain_is_refused(field: str, item: str) -> None:
+    assert refusal(field, [item]).isprintable()
 
 
 @pytest.mark.parametrize("field", GRANTS)

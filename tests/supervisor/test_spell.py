@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from llmspell_supervisor._errors import SpellError
 from llmspell_supervisor._spell import MAX_SOURCE, Spell
 

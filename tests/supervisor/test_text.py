@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmspell_supervisor._text import (
     escape,
     escape_json,

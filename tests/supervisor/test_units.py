@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from llmspell_supervisor._units import (
     format_count,
     format_money,
@@ -35,7 +36,8 @@ def test_a_size_is_read_in_bytes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "M", "-1M", "+1", "1e9", "nan", "inf", "1.5", "0x10", "1 000", "5s", "1MM", "９M"]
+    "text",
+    ["", "M", "-1M", "+1", "1e9", "nan", "inf", "1.5", "0x10", "1 000", "5s", "1MM", "\uff19M"],
 )
 def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match=r"256M|whole number of bytes"):

@@ -20,7 +20,7 @@ _EXIT_USAGE = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns its exit code; `--help` and `--version` raise `SystemExit`."""
     if sys.platform != "linux":
-        print(f"llmspell-supervisor needs Linux; this is {sys.platform}", file=sys.stderr)
+        sys.stderr.write(f"llmspell-supervisor needs Linux; this is {sys.platform}\n")
         return _EXIT_USAGE
     arguments = list(sys.argv[1:] if argv is None else argv)
     _prestart(arguments)

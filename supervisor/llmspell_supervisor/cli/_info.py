@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
+
 from llmspell_bridges import BridgeRegistry, MethodInfo, available, load
 from llmspell_protocol import Parameter
 from llmspell_protocol.control import MethodDoc

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
+
 from llmspell_bridges import available, load
 
 from .._config import user_config_path
@@ -77,8 +78,8 @@ def init(arguments: argparse.Namespace) -> int:
 def template() -> str:
     """The whole file."""
     parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE]
-    for name in available():
-        parts.append("\n".join(_table(name, type(load(name)).config, first=True)) + "\n")
+    tables = (_table(name, type(load(name)).config, first=True) for name in available())
+    parts += ["\n".join(table) + "\n" for table in tables]
     return "\n".join(parts)
 
 

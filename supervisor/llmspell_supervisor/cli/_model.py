@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 import msgspec
+
 from llmspell_bridges import local
 
 from .._errors import SupervisorError

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+
 from llmspell_protocol import ValueRejected, pack
 
 from .._errors import ConfigError, SupervisorError, UsageError

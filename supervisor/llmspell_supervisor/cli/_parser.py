@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -50,6 +49,8 @@ _EXIT_CODES: Final = (
     "Exit codes: {}; 2 when nothing was run because a flag, a file or the spell is wrong; "
     "130 and 143 after Ctrl-C and SIGTERM."
 )
+_WIDTH: Final = 100
+"""Columns of help at most: longer lines are hard to read."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,15 +67,29 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """argparse's, with a table of commands whose columns line up."""
+    """argparse's, with a table of commands whose columns line up.
+
+    argparse makes one for every argument that is added, and without a width imports `shutil` to
+    learn it, which costs a run more than all the rest of parsing.
+    """
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
+        super().__init__(prog, max_help_position=28, width=_width())
 
     def _format_action(self, action: argparse.Action) -> str:
         if not isinstance(action, argparse._SubParsersAction):
             return super()._format_action(action)
         return "".join(f"  {c.dest:<12}{c.help}\n" for c in action._choices_actions)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return min(int(columns), _WIDTH)
+    try:
+        return min(os.get_terminal_size(1).columns or _WIDTH, _WIDTH)
+    except OSError:  # not a terminal
+        return _WIDTH
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -100,7 +115,9 @@ def build(only: str | None = None) -> Parser:
         epilog=f"{PROGRAM} COMMAND --help explains a command.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog=PROGRAM
+    )
     for name in [only] if only else COMMANDS:
         text = COMMANDS[name]
         made = commands.add_parser(
@@ -119,12 +136,23 @@ def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     codes = ", ".join(f"{code} {verdict}" for verdict, code in EXIT_CODES.items() if code != 130)
     parser.usage = "%(prog)s [options] SPELL"
-    parser.epilog = _RUN_EPILOG + textwrap.fill(_EXIT_CODES.format(codes), 80)
+    parser.epilog = _RUN_EPILOG + _fill(_EXIT_CODES.format(codes), 80)
     parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
     _add_input(parser)
     _add_output(parser)
     _add_limits(parser)
     _add_grants(parser)
+
+
+def _fill(text: str, width: int) -> str:
+    """`text` in lines of at most `width`; the library's `textwrap` costs a run 3 ms."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "\n".join(lines)
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

@@ -74,7 +74,7 @@ def _source(problem: Problem, spell: Spell, bar: str) -> Iterator[str]:
     if problem.line is None or not 1 <= problem.line <= len(lines):
         return
     text = lines[problem.line - 1].rstrip("\r")
-    column = min(problem.column or 1, len(text) + 1)
+    column = max(1, min(problem.column or 1, len(text) + 1))
     start = max(0, column - _WINDOW // 2) if len(text) > _WINDOW else 0
     before, after = text[start : column - 1], text[column - 1 : start + _WINDOW]
     if not text.strip():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from llmspell_supervisor._config import Config
 from llmspell_supervisor._policy import FIELDS, GRANTS, Policy
 from llmspell_supervisor._resolve import resolve

@@ -1,0 +1,167 @@
+"""What `--help` says, and that the README shows the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_supervisor._fields import flag_of
+from llmspell_supervisor._policy import FIELDS
+from llmspell_supervisor._verdict import EXIT_CODES
+from llmspell_supervisor.cli._parser import COMMANDS, build, flag_values, parse
+
+README = Path(__file__).parents[3] / "supervisor" / "README.md"
+
+TOP = """\
+usage: llmspell-supervisor [-h] [--version] COMMAND ...
+
+Run Lua and JavaScript spells, each in a locked process of its own.
+
+options:
+  -h, --help  show this help message and exit
+  --version   print the version and exit
+
+commands:
+  run         run a spell
+  validate    check spells without running them
+  info        show engines, bridges, or what one method takes and returns
+  doctor      show which layers of containment this machine offers
+  init        write a config file with every setting explained
+  model       list, install or remove local models
+  completion  print a shell completion script
+
+llmspell-supervisor COMMAND --help explains a command.
+"""
+
+HELP = {
+    ("--help",): TOP,
+    ("validate", "--help"): """\
+usage: llmspell-supervisor validate [-h] [--engine NAME] [--json] SPELL [SPELL ...]
+
+Check spells without running them.
+
+positional arguments:
+  SPELL          a file, or - for stdin
+
+options:
+  -h, --help     show this help message and exit
+  --engine NAME  lua, javascript, ... (default: by the file's suffix)
+  --json         one JSON list on stdout
+""",
+    ("info", "--help"): """\
+usage: llmspell-supervisor info [-h] [--json] [TOPIC]
+
+Show engines, bridges, or what one method takes and returns.
+
+positional arguments:
+  TOPIC       engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview
+
+options:
+  -h, --help  show this help message and exit
+  --json      the same as JSON
+""",
+    ("doctor", "--help"): """\
+usage: llmspell-supervisor doctor [-h] [--json]
+
+Show which layers of containment this machine offers.
+
+options:
+  -h, --help  show this help message and exit
+  --json      the same as JSON
+""",
+    ("init", "--help"): """\
+usage: llmspell-supervisor init [-h] [--force] [PATH]
+
+Write a config file with every setting explained.
+
+positional arguments:
+  PATH        where (default: ~/.config/llmspell-supervisor/config.toml)
+
+options:
+  -h, --help  show this help message and exit
+  --force     overwrite a file that is there
+""",
+    ("model", "--help"): """\
+usage: llmspell-supervisor model [-h] ACTION ...
+
+List, install or remove local models.
+
+options:
+  -h, --help  show this help message and exit
+
+actions:
+  list        the local models, and which are installed
+  install     fetch a model
+  remove      delete a model
+""",
+    ("completion", "--help"): """\
+usage: llmspell-supervisor completion [-h] SHELL
+
+Print a shell completion script.
+
+positional arguments:
+  SHELL       bash or zsh
+
+options:
+  -h, --help  show this help message and exit
+""",
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), HELP.items(), ids=[" ".join(k) for k in HELP])
+def test_help_reads_so(command: Callable[..., Any], arguments: tuple[str, ...], text: str) -> None:
+    done = command(*arguments, env={"COLUMNS": "100"})
+    # Python 3.13 sets the column of the options two further to the right.
+    assert [line.split() for line in done.stdout.split("\n")] == [
+        line.split() for line in text.split("\n")
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_readme_shows_the_help_of_run_as_it_is(command: Callable[..., Any]) -> None:
+    shown = command("run", "--help", env={"COLUMNS": "100"}).stdout
+    assert shown in README.read_text()
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    text = README.read_text()
+    for verdict, code in EXIT_CODES.items():
+        assert f"| {code} | `{verdict}` |" in text
+
+
+def test_every_field_of_a_policy_has_a_flag() -> None:
+    wanted = {flag_of(field) for field in FIELDS} - {"--require-tls"} | {"--no-require-tls"}
+    assert wanted <= _run_flags()
+
+
+def _run_flags() -> set[str]:
+    [commands] = [a for a in build("run")._actions if a.dest == "command"]
+    assert isinstance(commands.choices, dict)
+    return {flag for action in commands.choices["run"]._actions for flag in action.option_strings}
+
+
+def test_flags_become_fields_of_the_policy_and_only_those_that_were_given() -> None:
+    arguments = parse(
+        ["run", "a.lua", "--memory", "1G", "--allow-env", "A", "--allow-env", "B", "--jit"]
+    )
+    assert flag_values(arguments) == {"memory": 1 << 30, "allow_env": ("A", "B"), "jit": True}
+
+
+def test_the_help_of_every_command_is_held_here_or_in_the_readme() -> None:
+    assert {key[0] for key in HELP if len(key) == 2} | {"run"} == set(COMMANDS)
+
+
+def test_version_names_the_program(command: Callable[..., Any]) -> None:
+    assert command("--version").stdout.startswith("llmspell-supervisor")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_flags(command: Callable[..., Any], shell: str) -> None:
+    pytest.importorskip("shtab")
+    done = command("completion", shell)
+    assert done.returncode == 0
+    for word in ("validate", "--max-output", "--allow-env"):
+        assert word in done.stdout
