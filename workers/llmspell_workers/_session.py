@@ -97,9 +97,9 @@ class Session:
     def log(self, level: LogLevel, text: str) -> None:
         """One console entry, cut at `MAX_LOG_TEXT` bytes and marked."""
         data = text.encode("utf-8", "replace")
+        text = data[:MAX_LOG_TEXT].decode("utf-8", "ignore")
         if len(data) > MAX_LOG_TEXT:
-            kept = data[:MAX_LOG_TEXT].decode("utf-8", "ignore")
-            text = f"{kept}... (cut)"
+            text += "... (cut)"
         self._send(Log(level, text))
 
     def library(self, method: str, args: bytes) -> bytes:

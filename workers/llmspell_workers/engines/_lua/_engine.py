@@ -121,6 +121,7 @@ class LuaEngine:
             result = chunk(shared)
             if result is not None:
                 self._main, self._reseed = result
+        self._runtime.gccollect()
 
     def _shared_table(self) -> Any:
         """What the prelude's chunks share: constants, the host function, then each other."""
@@ -166,7 +167,6 @@ class LuaEngine:
 
     def start(self, options: EngineOptions) -> None:
         """Set the heap's limit and seed the random generator."""
-        self._runtime.gccollect()
         self._runtime.set_max_memory(options.heap)
         low, high = (int.from_bytes(os.urandom(8), "little", signed=True) for _ in range(2))
         self._reseed(low, high)
