@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+
 from llmspell_bridges import Bridge, BridgeRegistry, CallContext, Stream, load
+from llmspell_supervisor import Policy, Usage
 from llmspell_supervisor._budget import RunBudget
-from llmspell_supervisor import Policy
-from llmspell_supervisor import Usage
 from tests.support.model_server import ModelServer
 
 T = TypeVar("T")

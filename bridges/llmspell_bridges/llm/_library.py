@@ -72,9 +72,8 @@ def _hush(module: Any) -> None:
     module.set_verbose = False
     module.telemetry = False
     module.disable_hf_tokenizer_download = True  # counting tokens must not fetch a tokenizer
+    module.DEFAULT_MAX_RETRIES = 0  # embeddings take `max_retries=0` for "not given" and use this
     for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = False
-        logger.setLevel(logging.CRITICAL + 1)
-    warnings.filterwarnings("ignore", message="Pydantic serializer warnings")
+        logging.getLogger(name).disabled = True  # at debug level they tell whole requests
+    # They warn users about their own types and about what servers answer.
+    warnings.filterwarnings("ignore", module=r"(pydantic|litellm|openai)\b")

@@ -27,7 +27,6 @@ EXTRA: Final = frozenset(
         "top_a",
         "top_k",
         "typical_p",
-        "user",
         "verbosity",
     }
 )

@@ -67,11 +67,15 @@ def completion(
 
 def embeddings(raw: Any, route: Route, litellm: Any, attempt: Attempt) -> EmbedResponse:
     """Finished embeddings, in the order of the inputs."""
-    found = sorted(raw.data or [], key=lambda item: item["index"])
-    if not found:
+    try:
+        found = sorted(raw.data or [], key=lambda item: item["index"])
+        vectors = [[float(number) for number in item["embedding"]] for item in found]
+    except (KeyError, TypeError, ValueError):
+        vectors = []
+    if not vectors:
         raise _no_answer(route)
     return EmbedResponse(
-        embeddings=[list(map(float, item["embedding"])) for item in found],
+        embeddings=vectors,
         usage=usage(raw),
         cost=_cost(raw, route, litellm),
         model=raw.model or route.model,
@@ -152,5 +156,5 @@ def _cost(raw: Any, route: Route, litellm: Any) -> float | None:
 
 
 def _no_answer(route: Route) -> BridgeError:
-    message = f"{route.name}: the answer holds no choice; is its base_url right?"
+    message = f"{route.name}: the answer holds nothing; is its base_url right?"
     return BridgeError("Serialization", message)

@@ -59,6 +59,7 @@ class Route(Struct, frozen=True, kw_only=True):
     api_base: str | None = None
     key: Secret | None = None
     """None: litellm finds the provider's key in the environment, where it has been seen."""
+    headers: dict[str, str] = {}
     timeout: float
     max_retries: int
     priced: bool
@@ -71,6 +72,8 @@ class Route(Struct, frozen=True, kw_only=True):
             options["api_base"] = self.api_base
         if self.key is not None:
             options["api_key"] = self.key.reveal()
+        if self.headers:
+            options["extra_headers"] = self.headers
         return options
 
 
@@ -155,7 +158,7 @@ class Router:
         own = self._config.providers.get(LOCAL, ProviderConfig())
         return Route(
             name=f"{LOCAL}/{found.model}", model=f"openai/{found.model}", provider=LOCAL,
-            api_base=found.base_url, key=Secret(found.api_key),
+            api_base=found.base_url, key=Secret(found.api_key), headers=found.headers,
             timeout=own.timeout, max_retries=own.max_retries, priced=False,
         )  # fmt: skip
 

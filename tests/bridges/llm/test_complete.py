@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+
 from llmspell_bridges import BridgeError
 from tests.bridges.host import complete, llm_host
 from tests.support.model_server import Answer, Gate, ModelServer, Refusal
@@ -52,7 +53,7 @@ def test_every_option_reaches_the_provider(server: ModelServer) -> None:
         "seed": 7,
         "presence_penalty": 0.1,
         "frequency_penalty": -0.1,
-        "extra": {"top_k": 3, "user": "u1"},
+        "extra": {"top_k": 3},
     }
     complete(llm_host(server), request)
     sent = server.requests[0].body
@@ -70,7 +71,6 @@ def test_every_option_reaches_the_provider(server: ModelServer) -> None:
         "presence_penalty": 0.1,
         "frequency_penalty": -0.1,
         "top_k": 3,
-        "user": "u1",
     }
 
 
@@ -248,7 +248,8 @@ def test_there_is_one_layer_of_retries(server: ModelServer) -> None:
     server.script("m", *[Refusal(500)] * 20)
     with pytest.raises(BridgeError):
         complete(
-            llm_host(server), {"model": "test/m", "prompt": "x", "retries": {**QUICK, "attempts": 2}}
+            llm_host(server),
+            {"model": "test/m", "prompt": "x", "retries": {**QUICK, "attempts": 2}},
         )
     assert len(server.requests) == 2
     assert {r.headers["x-stainless-retry-count"] for r in server.requests} == {"0"}

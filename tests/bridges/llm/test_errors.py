@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+
 from llmspell_bridges import BridgeError
 from llmspell_bridges._errors import MAX_MESSAGE
 from tests.bridges.host import complete, llm_host
@@ -125,9 +126,7 @@ def test_nothing_is_printed_or_logged(
 
 def test_an_answer_over_max_response_is_refused(server: ModelServer) -> None:
     with pytest.raises(BridgeError) as caught:
-        complete(
-            llm_host(server, max_response=1000), {"model": "test/m", "prompt": "x" * 1001}
-        )
+        complete(llm_host(server, max_response=1000), {"model": "test/m", "prompt": "x" * 1001})
     assert caught.value.kind == "Limit"
 
 
