@@ -1,0 +1,42 @@
+"""The README's example is a bridge that works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmspell_bridges import BridgeError
+from tests.bridges.host import Host
+
+README = Path(__file__).parents[2] / "bridges" / "README.md"
+
+
+def dice(sides: int) -> Host:
+    """A host with the bridge of the README."""
+    found = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {"__name__": "dice_example"}
+    exec(found[1], names)  # noqa: S102 - our own documentation
+    return Host(names["DiceBridge"](names["DiceConfig"](sides=sides)))
+
+
+def test_the_example_answers_calls_and_streams() -> None:
+    assert (host := dice(6)).run(lambda: host.call("dice.best", [3, 5])) == 5
+    assert (host := dice(3)).run(lambda: host.drain("dice.faces", 2)) == ([2, 3], 2)
+
+
+def test_the_example_refuses_what_is_wrong() -> None:
+    host = dice(6)
+    with pytest.raises(BridgeError) as caught:
+        host.run(lambda: host.call("dice.best", [7]))
+    assert (caught.value.kind, caught.value.field) == ("Validation", "rolls")
+
+
+def test_every_module_is_on_the_map() -> None:
+    text = README.read_text()
+    root = README.parent / "llmspell_bridges"
+    ours = [*root.glob("_[a-z]*.py"), *(root / "llm").glob("_[a-z]*.py")]
+    assert [m.name for m in ours if m.name not in text] == []
