@@ -17,8 +17,9 @@ from __future__ import annotations
 import _imp
 import asyncio  # noqa: F401 - the core imports it at its start, when there is no file to import
 import ctypes
-import datetime  # noqa: F401 - likewise, for its C interface
+import datetime  # noqa: F401, ICN001 - likewise, for its C interface
 import importlib.machinery
+import mmap
 import sys
 import types
 from pathlib import Path
@@ -106,6 +107,7 @@ class NativeCore:
 
     def start(self, *, heap: int, jit: bool) -> None:
         """Begin the engine; it starts threads. Raises `RuntimeError` if it is not as expected."""
+        _seal(self._on_job, self._on_rejection)
         if not jit:
             self._disable_jit()  # only before the engine's initialisation
         name = f"{_PACKAGE}.{_PACKAGE}"
@@ -139,7 +141,8 @@ class NativeCore:
         functions = _Address * _JOB_QUEUE_SLOTS
         theirs = functions.from_address(ctypes.addressof(table) + _VTABLE_HEAD)
         enqueue = _Address.in_dll(
-            self._core, "_ZN8JobQueue17enqueuePromiseJobEP9JSContextN2JS6HandleIP8JSObjectEES6_S6_S6_"
+            self._core,
+            "_ZN8JobQueue17enqueuePromiseJobEP9JSContextN2JS6HandleIP8JSObjectEES6_S6_S6_",
         )
         ours = functions(*theirs)
         ours[list(theirs).index(ctypes.addressof(enqueue))] = ctypes.cast(self._on_job, _Address)
@@ -161,6 +164,20 @@ class NativeCore:
         if not self._length(context, array, ctypes.addressof(length)):
             return False
         return bool(define(context, array, length.value, value, _ENUMERATE))
+
+
+def _seal(*callbacks: Any) -> None:
+    """Take the right to write from the pages of these callbacks; they are never changed again.
+
+    Raises `OSError`. No callback can be made in this process afterwards.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for callback in callbacks:
+        address = ctypes.cast(callback, _Address).value
+        assert address is not None
+        page = address - address % mmap.PAGESIZE
+        if libc.mprotect(_Address(page), mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC):
+            raise OSError(ctypes.get_errno(), "the pages of callbacks stay writable")
 
 
 def _version(package: Path, mozjs: Path) -> str:

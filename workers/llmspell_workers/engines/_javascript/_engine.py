@@ -40,7 +40,7 @@ _GLOBALS: Final = frozenset(
     DataView Symbol Intl Reflect WeakSet Promise WeakRef Iterator NaN Infinity isNaN isFinite
     parseFloat parseInt escape unescape decodeURI encodeURI decodeURIComponent encodeURIComponent
     Function Object eval debuggerGlobal Array globalThis
-    """.split()
+    """.split()  # noqa: SIM905 - seventy names read better as text
 )
 """Every name that may be there before ours. A new SpiderMonkey that brings more fails its test."""
 
@@ -70,6 +70,7 @@ class JavaScriptEngine:
     _source: str
     _version: str
     _prelude: Any
+    _parser: Realm
 
     @property
     def version(self) -> str:
@@ -118,7 +119,8 @@ class JavaScriptEngine:
         """Begin SpiderMonkey and its threads, and take out what no spell shall find."""
         self._core.start(heap=options.heap, jit=options.jit)
         self._prelude = self._core.evaluate(self._source, PRELUDE)
-        self._trial()[0].enter("strip")
+        self._parser = self._trial()[0]
+        self._parser.enter("strip")
 
     def self_test(self) -> None:
         """Run values, jobs and rejections through the engine; look for names."""
@@ -140,18 +142,15 @@ class JavaScriptEngine:
 
     def validate(self, start: Start) -> None:
         """Parse without running. Raises `ScriptFailure`."""
-        self._check(self._trial()[0], start)
+        # The body alone, so that no `}` in it can end the function around it.
+        described = self._parser.enter("check", 0, f'"use strict";\n{body(start.source)}')
+        if described:
+            raise syntax_failure(str(described), start.source)
 
     def execute(self, start: Start, session: Session) -> bytes:
         """Run the spell. Returns its value as msgpack; raises `ScriptFailure`."""
-        self._check(self._trial()[0], start)
+        self.validate(start)
         return Run(self._core, self._prelude, start, session).value()
-
-    def _check(self, realm: Realm, start: Start) -> None:
-        # The body alone, so that no `}` in it can end the function around it.
-        described = realm.enter("check", 0, f'"use strict";\n{body(start.source)}')
-        if described:
-            raise syntax_failure(str(described), start.source)
 
     def _trial(self) -> tuple[Realm, list[tuple[str, str, str]]]:
         """A prelude whose host only listens."""

@@ -6,6 +6,7 @@ import re
 from typing import Final, cast, get_args
 
 import msgspec
+
 from llmspell_protocol import ErrorInfo, ErrorKind, FailureCause
 
 from .._interface import ScriptFailure
@@ -44,7 +45,12 @@ class Described(msgspec.Struct):
     def info(self) -> ErrorInfo:
         """The error as scripts and the host see it."""
         return ErrorInfo(
-            self.kind, self.message, bool(self.retryable), self.retry_after, self.field, self.duration
+            self.kind,
+            self.message,
+            bool(self.retryable),
+            self.retry_after,
+            self.field,
+            self.duration,
         )
 
 
@@ -64,19 +70,21 @@ def failure(cause: str, payload: str, name: str) -> ScriptFailure:
     if error.message.startswith(_DYNAMIC_IMPORT):
         cause, info = "unsupported", ErrorInfo("Script", _NO_MODULES)
     assert cause in _CAUSES
-    return ScriptFailure(
-        cast("FailureCause", cause), info, line=line, column=column, stack=stack
-    )
+    return ScriptFailure(cast("FailureCause", cause), info, line=line, column=column, stack=stack)
 
 
 def syntax_failure(payload: str, source: str) -> ScriptFailure:
     """The spell does not parse. The position is inside `source`."""
     error = _decode(payload.encode())
-    last = source.count("\n") + 1
-    line = None if error.line is None else min(max(error.line - CHECK_LINES, 1), last)
+    lines = source.split("\n")
+    line, column = error.line, error.column
+    if line is not None:
+        line = max(line - CHECK_LINES, 1)
+        if line > len(lines):  # the end came too early, and what follows it is ours
+            line, column = len(lines), len(lines[-1]) + 1
     text = f"SyntaxError: {_NO_MODULES}" if _MODULES.match(error.message) else error.message
     cause: FailureCause = "syntax" if text.startswith("SyntaxError") else "error"
-    return ScriptFailure(cause, ErrorInfo("Script", text), line=line, column=error.column)
+    return ScriptFailure(cause, ErrorInfo("Script", text), line=line, column=column)
 
 
 def _position(frames: list[re.Match[str]], name: str) -> tuple[int | None, int | None]:

@@ -9,7 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
-from llmspell_protocol import MAX_DEPTH, Chunk, ErrorInfo, Fault, Reply
+
+from llmspell_protocol import MAX_DEPTH, Chunk, ErrorInfo, Reply
 
 from ..._session import HostError
 from ...library import LIBRARY
@@ -50,14 +51,14 @@ class Realm:
             return self._enter(op, number, payload)
         except MemoryError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the core's error type is not to be imported
             raise _engine_failure(str(error)) from None
 
     def begin(self, source: str, name: str) -> None:
         """Run a spell up to its first `await`."""
         try:
             main = self._core.evaluate(f"{_STRICT}{source}\n}})", name, 0)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - likewise
             raise _engine_failure(str(error)) from None
         self.enter("run", 0, main)
 
@@ -273,4 +274,6 @@ def _engine_failure(text: str) -> ScriptFailure:
     """The engine failed where no script could catch it."""
     if "out of memory" in text:
         return ScriptFailure("memory", ErrorInfo("Script", "out of memory"))
-    return ScriptFailure("error", ErrorInfo("Script", text.strip().splitlines()[-1] if text else "?"))
+    return ScriptFailure(
+        "error", ErrorInfo("Script", text.strip().splitlines()[-1] if text else "?")
+    )

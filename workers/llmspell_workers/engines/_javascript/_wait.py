@@ -27,7 +27,7 @@ def readable(fd: int, seconds: float | None) -> bool:
 
     Raises `OSError`.
     """
-    watched = ctypes.create_string_buffer(_SET_BYTES)
+    watched = (ctypes.c_uint8 * _SET_BYTES)()
     watched[fd // 8] = 1 << fd % 8
     limit = None
     if seconds is not None:

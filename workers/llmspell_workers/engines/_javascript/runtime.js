@@ -398,8 +398,9 @@ const bridgeTable = (methods) => {
 const define = (name, value) =>
   defineProperty(globalThis, name, { __proto__: null, value, enumerable: false });
 
-// `debuggerGlobal` cannot be deleted, so it is emptied: what is left of it is an object with
-// nothing in it.
+// FinalizationRegistry would run code of the spell in the middle of a garbage collection; the rest
+// needs a JIT, or shares memory. `debuggerGlobal`, a second global with SpiderMonkey's Debugger in
+// it, cannot be deleted, so it is emptied: what is left is an object with nothing in it.
 const strip = () => {
   const names = ["FinalizationRegistry", "WebAssembly", "SharedArrayBuffer", "Atomics"];
   for (let i = 0; i < names.length; i++) deleteProperty(globalThis, names[i]);

@@ -1,0 +1,120 @@
+"""The JavaScript engine in a worker with everything on that an unjailed process can have.
+
+Memory limits are the kernel's (RLIMIT_DATA): each is proved by the bomb that trips it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from llmspell_protocol import NEED_DATA, Connection, Failure, Role, Start, WorkerLimits, pack
+from llmspell_protocol.control import WorkerOptions
+from llmspell_workers.containment import Layers, compile_filter
+from llmspell_workers.engines import EngineOptions
+from llmspell_workers.worker import run_worker
+from tests.workers.support.host import engine_of
+
+MEMORY = 320 << 20
+"""Bytes: the test process itself holds some 100 MB."""
+HEAP = 64 << 20
+
+
+def run(source: str, *, jit: bool = False) -> Any:
+    """The worker's last message."""
+    engine = engine_of("javascript")
+    program = compile_filter(engine.syscalls(jit=jit))
+    worker_read, host_write = os.pipe()
+    host_read, worker_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(host_write)
+        os.close(host_read)
+        options = WorkerOptions(memory=MEMORY, heap=HEAP, cpu_seconds=60, jit=jit)
+        run_worker(engine, options, program, Layers(strict=False), [worker_read, worker_write])
+    os.close(worker_read)
+    os.close(worker_write)
+    try:
+        return _converse(source, host_read, host_write)
+    finally:
+        os.close(host_write)
+        os.close(host_read)
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def _converse(source: str, read_fd: int, write_fd: int) -> Any:
+    connection = Connection(Role.HOST)
+    limits = WorkerLimits(HEAP, 1 << 20, 1 << 20, 10)
+    messages = []
+    while data := os.read(read_fd, 65536):
+        connection.receive_data(data)
+        while (message := connection.next_message()) is not NEED_DATA:
+            messages.append(message)
+            if len(messages) == 1:
+                start = Start("execute", "spell.js", source, Raw(pack({})), {}, {}, limits)
+                os.write(write_fd, connection.send(start))
+    return messages[-1]
+
+
+def test_a_locked_worker_runs_a_spell() -> None:
+    last = run("await util.sleep(1); return [util.uuid().length, new Date(0).getFullYear()]")
+    assert bytes(last.value) == pack([36, 1970])
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "const a = []; for (;;) a.push({x: 1, y: {}})",
+        "const a = []; for (;;) a.push(new Uint8Array(1 << 20))",  # J06
+        "return new Uint8Array(4e8).fill(1).length",  # J06
+        "let s = 'é'; for (;;) { s += s; /x/.test(s) }",  # J06: a rope is made flat
+        "let o; for (;;) o = {o, s: JSON.stringify('x'.repeat(1e5))}",
+    ],
+)
+def test_a_bomb_for_the_memory_ends_in_the_engines_own_error(bomb: str) -> None:
+    last = run(bomb)
+    assert isinstance(last, Failure)
+    assert (last.cause, last.error.message) in (
+        ("memory", "out of memory"),
+        ("error", "InternalError: allocation size overflow"),
+    )
+
+
+def test_running_out_of_memory_can_be_caught() -> None:
+    source = """
+    const kept = [];
+    try { for (;;) kept.push(new Uint8Array(1 << 20)) } catch (e) { kept.length = 0; return `${e}` }
+    """
+    assert bytes(run(source).value) == pack("out of memory")
+
+
+def test_the_jit_works_where_it_is_granted() -> None:
+    source = "let n = 0; for (let i = 0; i < 3e7; i++) n = (n + i * 3) | 0; return n"
+    granted = run(source, jit=True)
+    assert bytes(granted.value) == pack(_sum())
+
+
+def _sum() -> int:
+    total = 3 * (30_000_000 * 29_999_999 // 2)
+    return (total + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def test_no_memory_is_both_writable_and_executable_without_the_jit() -> None:
+    reader, writer = os.pipe()
+    engine = engine_of("javascript")
+    pid = os.fork()
+    if pid == 0:
+        engine.start(EngineOptions(heap=HEAP))
+        engine.self_test()
+        maps = Path("/proc/self/maps").read_text()
+        os.write(writer, b"".join(f"{li}\n".encode() for li in maps.splitlines() if " rwx" in li))
+        os._exit(0)
+    os.close(writer)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert os.read(reader, 65536) == b""
+    os.close(reader)
