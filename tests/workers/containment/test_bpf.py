@@ -10,6 +10,7 @@ import pytest
 import seccompy
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmspell_workers.containment import (
     Check,
     SyscallPolicy,
@@ -54,7 +55,9 @@ EVERYTHING = SyscallPolicy(
 
 def run(program: bytes, number: int, arguments: tuple[int, ...], arch: int = X86_64) -> int:
     """Interpret classic BPF over one struct seccomp_data."""
-    data = struct.pack("<iIQ6Q", number if number < 1 << 31 else number - (1 << 32), arch, 0, *arguments)
+    data = struct.pack(
+        "<iIQ6Q", number if number < 1 << 31 else number - (1 << 32), arch, 0, *arguments
+    )
     code = list(struct.iter_unpack("<HBBI", program))
     at = accumulator = 0
     while True:
@@ -74,7 +77,7 @@ def run(program: bytes, number: int, arguments: tuple[int, ...], arch: int = X86
             case 0x35:
                 at += yes if accumulator >= operand else no
             case 0x06:
-                return operand
+                return int(operand)
             case _:
                 pytest.fail(f"an instruction that no filter needs: {op:#x}")
 
@@ -103,7 +106,11 @@ def interesting(policy: SyscallPolicy) -> Iterator[int]:
     for rule in policy.rules:
         for check in rule.when:
             named |= {check.value, check.value + 1, check.value | 1 << 32, check.value ^ 4}
-            named |= {check.value | check.mask, ~check.mask & WORD, check.value | ~check.mask & WORD}
+            named |= {
+                check.value | check.mask,
+                ~check.mask & WORD,
+                check.value | ~check.mask & WORD,
+            }
     yield from (value & WORD for value in named)
 
 

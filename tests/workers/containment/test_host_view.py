@@ -12,7 +12,8 @@ import pytest
 from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
 
 USERS = pytest.mark.parametrize(
-    "user", [pytest.param(0, marks=pytest.mark.root), pytest.param(ORDINARY, marks=pytest.mark.root)]
+    "user",
+    [pytest.param(0, marks=pytest.mark.root), pytest.param(ORDINARY, marks=pytest.mark.root)],
 )
 NAMESPACES = ("user", "pid", "net", "ipc", "uts", "mnt", "cgroup")
 

@@ -114,7 +114,7 @@ def _rule(rule: SyscallRule) -> list[Instruction]:
 
 def _check(check: Check, rest: int) -> list[Instruction]:
     """Fall through if the condition holds, else jump over `rest` more instructions."""
-    if not 0 <= check.index <= 5 or check.value & ~check.mask:  # noqa: PLR2004 - six arguments
+    if not 0 <= check.index <= 5 or check.value & ~check.mask:
         raise ValueError(f"impossible condition: {check}")
     low_at = _ARGUMENTS_AT + 8 * check.index
     if check.op == "le":

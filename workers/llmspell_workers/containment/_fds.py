@@ -30,15 +30,19 @@ _QUESTIONS: Final = b"".join(struct.pack("ihh", fd, 0, 0) for fd in range(_LOOK_
 
 def apply(plan: Plan, layers: Layers) -> None:
     """Move the pipe ends to their fixed numbers and close everything else."""
-    layers.require("fds", lambda: _close_all_but_two(plan))
+    _place(plan)
+    layers.require("fds", _close_all_but_two)
 
 
-def _close_all_but_two(plan: Plan) -> str:
+def _place(plan: Plan) -> None:
     # Two steps, because one end may sit where the other one belongs.
     reader = fcntl.fcntl(plan.reader, fcntl.F_DUPFD_CLOEXEC, _FREE)
     writer = fcntl.fcntl(plan.writer, fcntl.F_DUPFD_CLOEXEC, _FREE)
     os.dup2(reader, IN_FD, inheritable=False)
     os.dup2(writer, OUT_FD, inheritable=False)
+
+
+def _close_all_but_two() -> str:
     syscall(_SYS_CLOSE_RANGE, 0, IN_FD - 1, 0, what="close_range")
     syscall(_SYS_CLOSE_RANGE, OUT_FD + 1, _LAST, 0, what="close_range")
     _expect({IN_FD, OUT_FD})

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class LayerMissing(Exception):  # noqa: N818 - it names a state of the host, like FileNotFound
+class LayerMissing(Exception):
     """The host refuses a layer, or the layer did not pass its proof. Nothing has run."""
 
     def __init__(self, layer: str, reason: str, remedy: str = "") -> None:

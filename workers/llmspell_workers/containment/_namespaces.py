@@ -62,8 +62,7 @@ _UNPRIVILEGED: Final = {
     "/proc/sys/user/max_user_namespaces": ("0", "set user.max_user_namespaces above 0"),
     "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": (
         "1",
-        "set kernel.apparmor_restrict_unprivileged_userns=0 or give the interpreter an AppArmor"
-        " profile that allows userns",
+        "set kernel.apparmor_restrict_unprivileged_userns=0, or allow userns in a profile",
     ),
 }
 _REMEDY: Final = "allow unprivileged user namespaces (in a container: its seccomp profile, too)"

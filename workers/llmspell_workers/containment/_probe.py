@@ -98,7 +98,7 @@ def _worker(writer: int, layers: Layers) -> None:
         contain(plan, layers, lambda: None)
         self_test(layers)
     except LayerMissing as missing:
-        _report(OUT_FD if layers.has("fds") else writer, layers, missing)
+        _report(OUT_FD, layers, missing)
         return
     _report(OUT_FD, layers)
 

@@ -1,0 +1,132 @@
+"""A layer that is missing is named, and a strict run does not start without it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from llmspell_workers.containment import IN_FD, LayerMissing, Layers, probe
+from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
+
+pytestmark = pytest.mark.root
+USERS = pytest.mark.parametrize("user", [0, ORDINARY])
+EVERY_LAYER = (
+    *("uid", "user_namespace", "mount_namespace", "cgroup_namespace", "uts_namespace"),
+    *("ipc_namespace", "pid_namespace", "net_namespace", "ipc_limits", "oom_score"),
+    *("core_filter", "session", "root", "inner_user_namespace", "no_new_namespaces"),
+    *("zygote_limits", "capabilities", "dumpable", "zygote_seccomp", "fds", "signals"),
+    *("rlimits", "write_xor_execute", "landlock", "rlimits_closed", "seccomp"),
+)
+_LIBC = ctypes.CDLL(None)
+
+
+def _forbid_user_namespaces() -> None:
+    """As a host does with user.max_user_namespaces=0: in a namespace, so that ours is not hit."""
+    uid = os.geteuid()
+    assert _LIBC.unshare(0x10000000) == 0
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+        file.write("0")
+
+
+def test_a_strict_zygote_refuses_a_host_without_user_namespaces_and_names_the_switch() -> None:
+    with spawned(Spawn(user=ORDINARY, in_host=_forbid_user_namespaces)) as worker:
+        assert worker.report["missing"] == "user_namespace"
+        assert "user.max_user_namespaces" in worker.report["text"]
+
+
+def test_a_degraded_worker_runs_without_user_namespaces_and_says_so() -> None:
+    spawn = Spawn(user=ORDINARY, in_host=_forbid_user_namespaces, strict=False)
+    with spawned(spawn) as worker:
+        off = {name for name, state in worker.report.items() if state.startswith("off: ")}
+        assert {"user_namespace", "net_namespace", "pid_namespace", "root"} <= off
+        assert {"seccomp", "landlock", "no_new_privs", "rlimits_closed"}.isdisjoint(off)
+        assert worker.fact("Seccomp") == "2"
+        assert worker.run() == 0
+
+
+@USERS
+@pytest.mark.parametrize("layer", EVERY_LAYER)
+def test_a_worker_without_one_layer_says_so_and_keeps_the_others(layer: str, user: int) -> None:
+    with spawned(Spawn(user=user, skip=frozenset({layer}), strict=False)) as worker:
+        assert worker.report[layer] == "off: left out by a test"
+        assert worker.run() == 0
+
+
+def test_a_descriptor_that_the_engine_left_open_ends_the_worker() -> None:
+    with spawned(Spawn(engine=lambda: os.dup(IN_FD))) as worker:
+        assert worker.report["missing"] == "fds_proved"
+
+
+def test_a_descriptor_that_the_plan_names_may_stay_open() -> None:
+    spawn = Spawn(engine=lambda: os.dup2(IN_FD, 9), options={"engine_fds": frozenset({9})})
+    with spawned(spawn) as worker:
+        assert worker.run() == 0
+
+
+def test_sockets_are_no_pipe_ends() -> None:
+    def pair() -> tuple[int, int]:
+        one, other = socket.socketpair()
+        return one.detach(), other.detach()
+
+    with spawned(Spawn(pipes=pair)) as worker:
+        assert worker.report["missing"] == "fds"
+
+
+def test_a_thread_of_the_engine_is_under_the_filter_too() -> None:
+    go = threading.Event()
+
+    def late_crime() -> None:
+        go.wait()
+        os.getppid()
+
+    def attack() -> int:
+        go.set()
+        threading.Event().wait(10)
+        return 1
+
+    with spawned(Spawn(engine=threading.Thread(target=late_crime).start, attack=attack)) as worker:
+        assert worker.run() is None
+        assert worker.end() == -signal.SIGSYS
+
+
+def test_a_memory_bomb_ends_in_a_memory_error() -> None:
+    def bomb() -> int:
+        try:
+            return len(bytearray(1 << 30))
+        except MemoryError:
+            return -1
+
+    with spawned(Spawn(attack=bomb)) as worker:
+        assert worker.run() == -1
+
+
+def test_a_busy_loop_ends_at_the_processor_limit() -> None:
+    def spin() -> int:
+        while True:
+            pass
+
+    with spawned(Spawn(attack=spin, options={"cpu": 0.5})) as worker:
+        assert worker.run() is None
+        assert worker.end() == -signal.SIGXCPU
+
+
+def test_the_probe_finds_every_layer_on() -> None:
+    found = {state.name: state.state for state in probe()}
+    assert set(EVERY_LAYER) <= set(found)
+    assert set(found.values()) == {"on"}
+
+
+def test_a_missing_layer_is_one_line_with_its_remedy() -> None:
+    with pytest.raises(LayerMissing) as caught:
+        Layers(strict=True).off("landlock", "not implemented", "use a newer kernel")
+    assert str(caught.value) == (
+        "isolation layer 'landlock' is missing: not implemented; use a newer kernel"
+    )
