@@ -18,7 +18,8 @@ MAX_DEPTH: Final = 64
 
 MAX_ITEMS: Final = 1 << 18
 """Elements in one message. One empty map is 1 byte on the wire and 64 in memory, so this cap, not
-the frame's, bounds what decoding costs: about 20 MB and 50 ms at worst."""
+the frame's, bounds what decoding costs: 20 MB and, with the walk before it, 150 ms of a slow core
+at worst. A hundred embeddings of 1,536 numbers fit."""
 
 INT_MIN: Final = -(1 << 63)
 INT_MAX: Final = (1 << 63) - 1

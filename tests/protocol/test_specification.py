@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import msgspec
-
 import llmspell_protocol
 from llmspell_protocol import (
     MAX_DEPTH,
@@ -73,7 +71,7 @@ def test_the_table_of_the_order_is_that_of_the_code() -> None:
         row = re.search(rf"^\| {state.value} \|(.*)\|(.*)\|$", README, re.MULTILINE)
         assert row
         for cell, table in zip(row.groups(), SENDS.values(), strict=True):
-            tags = {msgspec.inspect.type_info(kind).tag for kind in table[state]}  # type: ignore[attr-defined]
+            tags = {kind.__struct_config__.tag for kind in table[state]}
             assert set(re.findall(r"`(\w+)`", cell)) == tags
 
 
