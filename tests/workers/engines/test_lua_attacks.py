@@ -174,7 +174,7 @@ def test_l13_to_l15_an_allocation_bomb_can_be_caught_and_uncaught_ends_as_memory
     caught = f"local ok, e = pcall(function() return {bomb} end) collectgarbage() return {{ok, e}}"
     assert value_of(caught, limits=small(16)) == [False, "not enough memory"]
     failure = failure_of(f"return {bomb}", limits=small(16))
-    assert (failure.cause, failure.error.message) == ("memory", "not enough memory")
+    assert (failure.cause, failure.error.message) == ("memory", "out of memory")
 
 
 @pytest.mark.parametrize(
@@ -357,3 +357,31 @@ def test_l28_clocks_tick_in_milliseconds() -> None:
     return {fine, math.type(os.time())}
     """
     assert value_of(source) == [0, "integer"]
+
+
+GLOBALS = """
+_G _VERSION assert collectgarbage console coroutine debug env error getmetatable ipairs json load
+math next os pairs params pcall print rawequal rawget rawlen rawset select setmetatable string table
+tonumber tostring type utf8 util xpcall
+"""
+MEMBERS = {
+    "coroutine": "close create isyieldable resume running status wrap yield",
+    "debug": "traceback",
+    "os": "clock date difftime time",
+    "string": "byte char find format gmatch gsub len lower match pack packsize rep reverse sub"
+    " unpack upper",
+    "table": "concat insert move pack remove sort unpack",
+    "utf8": "char charpattern codepoint codes len offset",
+}
+
+
+def test_l01_to_l11_the_globals_are_the_list_and_nothing_else() -> None:
+    source = """
+    local function names(t) local n = {} for k in next, t do n[#n + 1] = k end return n end
+    local inside = {}
+    for _, name in ipairs(params.tables) do inside[name] = names(_G[name]) end
+    return {names(_G), inside}
+    """
+    found, inside = value_of(source, params={"tables": list(MEMBERS)})
+    assert sorted(found) == sorted(GLOBALS.split())
+    assert {k: sorted(v) for k, v in inside.items()} == {k: v.split() for k, v in MEMBERS.items()}

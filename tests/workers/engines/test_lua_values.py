@@ -172,6 +172,21 @@ def test_what_cannot_cross_is_refused_by_rule_and_path(expression: str, message:
     assert failure.error.message.startswith(message)
 
 
+def test_a_stream_cannot_cross() -> None:
+    failure = lua(
+        "return {llm.stream()}",
+        manifest={"llm": {"stream": "stream"}},
+        handlers={"llm.stream": lambda: iter(())},
+    ).failure
+    assert failure is not None
+    assert failure.error.message == "a stream cannot cross at $[0]"
+
+
+def test_a_caught_error_crosses_as_a_map() -> None:
+    value = value_of("local _, e = pcall(json.decode, 'x') return e")
+    assert (value["kind"], value["retryable"]) == ("Serialization", False)
+
+
 def test_a_cycle_is_refused() -> None:
     failure = lua("local t = {} t.me = {t} return t").failure
     assert failure is not None
@@ -183,10 +198,9 @@ def test_the_same_table_twice_is_no_cycle() -> None:
 
 
 def test_nesting_up_to_the_limit_crosses_and_one_more_does_not() -> None:
-    nested = "local t = {{}} for _ = 3, {depth} do t = {{t}} end return t"
-    assert lua(nested.format(depth=MAX_DEPTH).replace("{{", "{").replace("}}", "}")).failure is None
-    source = f"local t = {{}} for _ = 1, {MAX_DEPTH} do t = {{t}} end return t"
-    failure = lua(source).failure
+    source = "local t = {{}} for _ = 2, {depth} do t = {{t}} end return t"
+    assert lua(source.format(depth=MAX_DEPTH)).failure is None
+    failure = lua(source.format(depth=MAX_DEPTH + 1)).failure
     assert failure is not None
     assert failure.error.message.startswith("nesting deeper than 64 levels cannot cross at $[0][0]")
 

@@ -27,7 +27,10 @@ _KINDS: Final = frozenset(get_args(ErrorKind))
 
 _NEAR: Final = re.compile(r" near '?(?P<token>.+?)'?$", re.DOTALL)
 
-MEMORY: Final = ScriptFailure("memory", ErrorInfo("Limit", OUT_OF_MEMORY))
+_MEMORY_ERROR: Final = ErrorInfo("Script", "out of memory")
+
+MEMORY: Final = ScriptFailure("memory", _MEMORY_ERROR)
+"""For when not even a report found room."""
 
 
 class Report(msgspec.Struct, array_like=True, frozen=True):
@@ -51,7 +54,7 @@ def failure_of(cause: FailureCause, report: bytes, start: Start, chunk: str) -> 
     told = _decode(report)
     line, message = _split(_text(told.message, MAX_MESSAGE), chunk)
     if message.endswith(OUT_OF_MEMORY):
-        return ScriptFailure("memory", ErrorInfo("Limit", OUT_OF_MEMORY), line=line or told.line)
+        return ScriptFailure("memory", _MEMORY_ERROR, line=line or told.line)
     error = ErrorInfo(
         _kind(told.kind),
         message,

@@ -90,6 +90,8 @@ class Host:
             answer = self._operations[operation](*arguments)
         except HostError as error:
             answer = _FAULT + msgspec.msgpack.encode(error.info)
+        except MemoryError:  # the process's limit came before the spell's
+            return _NO_ROOM
         except Exception as error:  # noqa: BLE001 - a bug of ours; a spell gets no Python object
             info = ErrorInfo("Internal", f"the worker failed: {type(error).__name__}")
             answer = _FAULT + msgspec.msgpack.encode(info)

@@ -79,6 +79,8 @@ local Stream = {
   __gc = close,
 }
 
+P.stream_type = Stream -- which the codec refuses
+
 function Stream.__call(stream)
   local number = streams[stream]
   if not number then

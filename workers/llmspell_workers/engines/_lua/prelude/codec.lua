@@ -171,7 +171,9 @@ local function encoder(root, items)
 
   local function put_table(t)
     t = P.proxies[t] or t
-    if open[t] then
+    if metatable_of(t) == P.stream_type then
+      refuse("type", "stream")
+    elseif open[t] then
       refuse("cycle")
     elseif depth == MAX_DEPTH then
       refuse("depth")
