@@ -13,6 +13,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TOOLS := .venv-tools
 BIN := $(VENV)/bin
+SOURCES := protocol workers bridges supervisor
 SPELL ?= examples/basic-llm.lua
 MODEL ?=
 ARGS ?=
@@ -116,7 +117,7 @@ $(VENV)/.run: pyproject.toml requirements.lock
 	@$(call install,$(VENV),requirements.lock,llmspell-supervisor)
 	quietly $(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	# Some packages ship templates that are no Python: those stay as they are.
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >>"$$log" 2>&1 || true
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib $(SOURCES) >>"$$log" 2>&1 || true
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
