@@ -131,6 +131,7 @@ REFUSED_TWICE = (
     Attack("stat a host file", (4, _HOST_FILE, _ZEROS), errno.ENOENT),
     Attack("clone3", (435, _CLONE_ARGS, 64), errno.ENOSYS),
     Attack("pipe size", (72, 4, 1031, 1 << 20), errno.EPERM),
+    Attack("a shared mapping", (9, 0, 4096, 3, 0x21, -1, 0), errno.EPERM),
     Attack("terminal input", (16, 3, 0x5412, _NAME), errno.EPERM),
 )
 """What the namespaces and limits do not stop: the zygote's filter is the second layer."""

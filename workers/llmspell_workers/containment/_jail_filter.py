@@ -17,6 +17,8 @@ _ENOSYS: Final = 38
 _NEW_NAMESPACES: Final = 0x7E02_0080
 _TRACED_OR_PARENTED: Final = 0x2000 | 0x8000  # CLONE_PTRACE, CLONE_PARENT
 _O_DIRECTORY_CLOEXEC: Final = 0x9_0000
+_MAP_TYPE: Final = 0x0F
+_MAP_PRIVATE: Final = 0x02
 _AT_EMPTY_PATH: Final = 0x1000
 _FIONBIO_AND_CLOEXEC: Final = (0x5421, 0x5450, 0x5451)
 _FCNTL: Final = (0, 1, 2, 3, 4, 1030)
@@ -29,7 +31,7 @@ _PRCTL_NAMES: Final = (15, 0x5356_4D41)
 """A thread's name, and a mapping's."""
 
 _COMPUTING: Final = (
-    *("mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "futex", "membarrier"),
+    *("munmap", "mremap", "mprotect", "madvise", "brk", "futex", "membarrier"),
     *("set_robust_list", "set_tid_address", "rseq", "sched_yield", "sched_getaffinity", "getcpu"),
     *("getrandom", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep"),
     *("gettimeofday", "time", "times", "getrusage", "sysinfo", "uname", "restart_syscall"),
@@ -60,6 +62,7 @@ def policy() -> SyscallPolicy:
         *_each(_CONTAINING, "fork and lock a worker"),
         *_forks(),
         *_options(),
+        SyscallRule("mmap", "memory, never shared", (Check(3, _MAP_PRIVATE, _MAP_TYPE),)),
         SyscallRule("prlimit64", "limits, one's own", (is_int(0, 0),)),
         SyscallRule("newfstatat", "fstat, as libraries do it", (is_int(3, _AT_EMPTY_PATH),)),
         SyscallRule("openat", "Landlock's proof", (is_int(2, _O_DIRECTORY_CLOEXEC),)),

@@ -62,6 +62,13 @@ class Layers:
         """Record a layer that is welcome where the host has it; strict runs do without."""
         self._states[name] = LayerState(name, "off", reason, remedy)
 
+    def without(self, name: str, needed: str) -> None:
+        """Record a layer that cannot be had because one that it needs is off.
+
+        It never raises: where strict, the layer that is needed has ended the run already.
+        """
+        self.absent(name, f"needs {needed}", f"see {needed}")
+
     def attempt(
         self, name: str, step: Callable[[], str], remedy: str = "", *, optional: bool = False
     ) -> bool:

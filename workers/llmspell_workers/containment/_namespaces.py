@@ -72,12 +72,10 @@ def enter(layers: Layers) -> None:
     """Leave the host's namespaces. Processes forked afterwards are in a new pid namespace."""
     if not layers.attempt("user_namespace", _enter_outer, _remedy()):
         for kind in _KINDS:
-            layers.off(f"{kind}_namespace", "needs a user namespace", _remedy())
+            layers.without(f"{kind}_namespace", "user_namespace")
         return
     for kind, flag in _KINDS.items():
         layers.attempt(f"{kind}_namespace", partial(_enter, kind, flag), _remedy())
-    if layers.has("mount_namespace"):
-        mount(b"/", _MS_REC | _MS_PRIVATE)
     if layers.has("ipc_namespace"):
         layers.attempt("ipc_limits", _empty_ipc, "make /proc/sys writable")
 
@@ -102,6 +100,8 @@ def _enter_outer() -> str:
 
 def _enter(kind: str, flag: int) -> str:
     unshare(flag, f"{kind} namespace")
+    if kind == "mount":
+        mount(b"/", _MS_REC | _MS_PRIVATE)  # or the host would see what is mounted here
     return "own and empty" if kind in {"net", "ipc"} else "own"
 
 
