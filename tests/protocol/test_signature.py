@@ -201,7 +201,7 @@ TYPE_NAMES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "name"), TYPE_NAMES)
+@pytest.mark.parametrize(("hint", "name"), TYPE_NAMES, ids=[str(h) for h, _ in TYPE_NAMES])
 def test_a_type_is_named_in_words_of_scripts(hint: Any, name: str) -> None:
     assert type_name(hint) == name
 
