@@ -9,12 +9,13 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.support.command import Command
 
 CHATTY = {
     "lua": """
@@ -38,46 +39,11 @@ return "value";
 }
 WAITING = {"lua": "console.log('ready') util.sleep(50000)", "js": "console.log('ready'); await util.sleep(50000)"}  # fmt: skip
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
 def command(environment: dict[str, str], tmp_path: Path) -> Command:
     """Runs `llmspell-supervisor ARGUMENT...` in `tmp_path`."""
-
-    def run(*arguments: str, stdin: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "llmspell_supervisor", *arguments],
-            input=stdin,
-            text=True,
-            capture_output=True,
-            cwd=tmp_path,
-            env={**environment, **options.get("env", {})},
-            timeout=50,
-            check=False,
-        )
-
-    return run
-
-
-@contextmanager
-def started(
-    environment: dict[str, str], folder: Path, *arguments: str, **options: Any
-) -> Iterator[subprocess.Popen[str]]:
-    """The command while it runs; killed at the end if it still does."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(
-        [sys.executable, "-m", "llmspell_supervisor", *arguments],
-        text=True,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        **options,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return Command(environment, tmp_path)
 
 
 @pytest.mark.parametrize("language", CHATTY)
@@ -242,10 +208,10 @@ def test_a_spell_with_a_shebang_is_a_command(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
 def test_a_signal_cancels_the_run_and_the_report_is_short(
-    environment: dict[str, str], tmp_path: Path, language: str, number: int, code: int
+    command: Command, tmp_path: Path, language: str, number: int, code: int
 ) -> None:
     (tmp_path / f"a.{language}").write_text(WAITING[language])
-    with started(environment, tmp_path, "run", f"a.{language}") as process:
+    with command.started("run", f"a.{language}") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
@@ -255,11 +221,9 @@ def test_a_signal_cancels_the_run_and_the_report_is_short(
     assert "Traceback" not in errors
 
 
-def test_a_cancelled_run_still_gives_its_json_report(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_cancelled_run_still_gives_its_json_report(command: Command, tmp_path: Path) -> None:
     (tmp_path / "a.lua").write_text(WAITING["lua"])
-    with started(environment, tmp_path, "run", "a.lua", "--json") as process:
+    with command.started("run", "a.lua", "--json") as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "[log] ready\n"
         process.send_signal(signal.SIGTERM)
@@ -269,11 +233,9 @@ def test_a_cancelled_run_still_gives_its_json_report(
     assert report["logs"][0]["text"] == "ready"
 
 
-def test_a_reader_that_goes_ends_the_run_without_a_word(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_reader_that_goes_ends_the_run_without_a_word(command: Command, tmp_path: Path) -> None:
     (tmp_path / "a.lua").write_text("while true do console.log('y') end")
-    with started(environment, tmp_path, "run", "a.lua", "--max-output", "1G") as process:
+    with command.started("run", "a.lua", "--max-output", "1G") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "y\n"
         process.stdout.close()
@@ -282,20 +244,20 @@ def test_a_reader_that_goes_ends_the_run_without_a_word(
         assert process.wait(20) == 141
 
 
-def test_output_shows_as_it_arrives(environment: dict[str, str], tmp_path: Path) -> None:
+def test_output_shows_as_it_arrives(command: Command, tmp_path: Path) -> None:
     (tmp_path / "a.js").write_text(WAITING["js"])
-    with started(environment, tmp_path, "run", "a.js") as process:
+    with command.started("run", "a.js") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         assert process.poll() is None
 
 
 @contextmanager
-def on_terminal(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[int]:
+def on_terminal(command: Command, *arguments: str) -> Iterator[int]:
     """The command with a terminal as its stderr; gives our end of it."""
     ours, theirs = pty.openpty()
     try:
-        with started(environment, folder, *arguments, stderr=theirs) as process:
+        with command.started(*arguments, stderr=theirs) as process:
             os.close(theirs)
             yield ours
             process.send_signal(signal.SIGINT)
@@ -322,7 +284,7 @@ def test_on_a_terminal_a_long_run_shows_what_it_is_doing(
 ) -> None:
     (tmp_path / "a.lua").write_text("util.sleep(50000)")
     environment = {**environment, "TERM": "xterm"}
-    with on_terminal(environment, tmp_path, "run", "a.lua") as terminal:
+    with on_terminal(Command(environment, tmp_path), "run", "a.lua") as terminal:
         read_until(terminal, b"a.lua: ")
 
 
@@ -332,7 +294,7 @@ def test_on_a_terminal_an_error_has_colour_unless_that_is_unwanted(
     (tmp_path / "a.lua").write_text("error('no')")
     for extra, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
         variables = {**environment, "TERM": "xterm", **extra}
-        with on_terminal(variables, tmp_path, "run", "a.lua") as terminal:
+        with on_terminal(Command(variables, tmp_path), "run", "a.lua") as terminal:
             got = read_until(terminal, b"error('no')")
         assert (b"\x1b[31m" in got) is coloured, got
 

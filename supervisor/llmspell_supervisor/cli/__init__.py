@@ -8,13 +8,16 @@ command: `_run`, `_validate`, `_info`, `_doctor`, `_init`, `_model`, `_completio
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 
 __all__ = ["main"]
 
 _ENGINES = {".lua": "lua", ".js": "javascript", ".mjs": "javascript"}
+# As in `_verdict`, which is not imported before the zygote boots.
 _EXIT_USAGE = 2
+_EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,9 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"llmspell-supervisor needs Linux; this is {sys.platform}\n")
         return _EXIT_USAGE
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _prestart(arguments)
-    from ._main import guarded
-
+    try:
+        _prestart(arguments)
+        from ._main import guarded
+    except KeyboardInterrupt:  # so early that the guard is not there yet
+        return _EXIT_INTERRUPTED
     return guarded(arguments)
 
 
@@ -38,4 +43,6 @@ def _prestart(arguments: list[str]) -> None:
     if len(engines) == 1:
         from .._launch import prestart
 
-        prestart(engines.pop(), strict="degraded" not in arguments)
+        # What cannot be started now is started, and its failure explained, by the run itself.
+        with contextlib.suppress(OSError):
+            prestart(engines.pop(), strict="degraded" not in arguments)

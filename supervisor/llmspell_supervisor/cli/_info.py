@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from llmspell_bridges import BridgeRegistry, MethodInfo, available, load
+from llmspell_bridges import BoundMethod, BridgeRegistry, MethodInfo, available, load
 from llmspell_protocol import Parameter
 from llmspell_protocol.control import MethodDoc
 
@@ -18,6 +18,7 @@ from .._errors import UsageError
 from .._supervisor import EngineInfo, Supervisor
 from .._text import escape_line, nearest
 from ._console import Console
+from ._results import ResultField, result_maps
 
 _GLOBALS: Final = {
     "console": "log, info, debug to standard output; warn, error to standard error",
@@ -42,14 +43,15 @@ def _find(topic: str | None) -> dict[str, Any]:
     """What there is about `topic`: of `engines`, `bridges`, `library` and `method`, some."""
     if topic == "engines":
         return {"engines": _engines()}
-    methods = _bridge_methods()
+    bound = {m.name: m for name in available() for m in BridgeRegistry([load(name)]).methods}
+    if topic in bound:
+        maps = result_maps(bound[topic].signature.result_type)
+        return {"method": bound[topic].describe(), "maps": maps}
+    methods = _by_bridge(bound.values())
     if topic == "bridges":
         return {"bridges": methods}
     if topic in methods:
         return {"bridges": {topic: methods[topic]}}
-    for method in (m for ms in methods.values() for m in ms):
-        if method.name == topic:
-            return {"method": method}
     engines = _engines()
     library = _library(engines)
     if topic is None:
@@ -58,7 +60,7 @@ def _find(topic: str | None) -> dict[str, Any]:
 
 
 def _in_library(
-    topic: str, library: dict[str, list[MethodDoc]], methods: dict[str, tuple[MethodInfo, ...]]
+    topic: str, library: dict[str, list[MethodDoc]], methods: dict[str, list[MethodInfo]]
 ) -> dict[str, Any]:
     if topic in library:
         return {"library": {topic: library[topic]}}
@@ -79,10 +81,11 @@ def _engines() -> list[EngineInfo]:
     return asyncio.run(ask())
 
 
-def _bridge_methods() -> dict[str, tuple[MethodInfo, ...]]:
-    """Methods by bridge."""
-    registries = {name: BridgeRegistry([load(name)]) for name in available()}
-    return {n: tuple(m.describe() for m in r.methods) for n, r in registries.items()}
+def _by_bridge(bound: Iterable[BoundMethod]) -> dict[str, list[MethodInfo]]:
+    found: dict[str, list[MethodInfo]] = {}
+    for method in bound:
+        found.setdefault(method.name.partition(".")[0], []).append(method.describe())
+    return found
 
 
 def _library(engines: Iterable[EngineInfo]) -> dict[str, list[MethodDoc]]:
@@ -119,6 +122,7 @@ def _sections(found: dict[str, Any]) -> Iterator[str]:
         yield from _rows(_GLOBALS.items())
     if method := found.get("method"):
         yield from _method(method)
+        yield from _maps(found.get("maps", {}))
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -142,6 +146,14 @@ def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
     camel = re.sub(r"_([a-z])", lambda m: m[1].upper(), full)
     if camel != full:
         yield f"  in JavaScript: {camel}"
+
+
+def _maps(maps: dict[str, tuple[ResultField, ...]]) -> Iterator[str]:
+    for name, fields in maps.items():
+        yield f"  {name}"
+        width = max((len(field.name) for field in fields), default=0)
+        for field in fields:
+            yield f"      {field.name:<{width}}  {field.type}{'' if field.always else '; if any'}"
 
 
 def _parameters(parameters: Sequence[Parameter], indent: str) -> Iterator[str]:

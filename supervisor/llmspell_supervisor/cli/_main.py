@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._errors import SupervisorError
-from .._text import escape_line
+from .._text import escape, escape_line
 from .._verdict import EXIT_CODES, EXIT_USAGE
 from ._console import Console, prepare_streams
 from ._parser import PROGRAM, parse
@@ -63,4 +63,4 @@ def _internal(error: Exception, console: Console, *, verbose: bool) -> None:
     if verbose:
         import traceback
 
-        console.err("".join(traceback.format_exception(error)).rstrip())
+        console.err(escape("".join(traceback.format_exception(error)).rstrip()))

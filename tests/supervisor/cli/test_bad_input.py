@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.command import Command
 
 BAD: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "no command": ([], ("say which COMMAND", "--help")),
@@ -124,7 +125,7 @@ def files(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(("arguments", "wanted"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_one_line_that_names_it_and_exit_code_2(
-    command: Callable[..., Any], arguments: list[str], wanted: tuple[str, ...]
+    command: Command, arguments: list[str], wanted: tuple[str, ...]
 ) -> None:
     done = command(*arguments)
     assert done.returncode == 2
@@ -146,7 +147,7 @@ def test_bad_input_is_one_line_that_names_it_and_exit_code_2(
     ids=["no engine", "UTF-16", "nothing", "too large"],
 )
 def test_standard_input_that_is_no_spell_is_refused(
-    command: Callable[..., Any], source: str | bytes, wanted: str
+    command: Command, source: str | bytes, wanted: str
 ) -> None:
     done = command("run", "-", stdin=source)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -163,13 +164,13 @@ def test_an_unreadable_file_is_named_with_the_remedy(ordinary_user: Any) -> None
     assert "chmod u+r" in done.stderr
 
 
-def test_a_file_name_cannot_act_on_the_terminal(command: Callable[..., Any]) -> None:
+def test_a_file_name_cannot_act_on_the_terminal(command: Command) -> None:
     done = command("run", "\x1b]52;c;eA==\x07\u202e.lua")
     assert done.stderr.rstrip("\n").isprintable()
     assert "\\x1b]52" in done.stderr
 
 
-def test_with_json_the_error_is_a_document_too(command: Callable[..., Any]) -> None:
+def test_with_json_the_error_is_a_document_too(command: Command) -> None:
     done = command("run", "none.lua", "--json")
     assert done.returncode == 2
     assert '"message": "none.lua: no such file"' in done.stdout

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +10,7 @@ from llmspell_supervisor._fields import flag_of
 from llmspell_supervisor._policy import FIELDS
 from llmspell_supervisor._verdict import EXIT_CODES
 from llmspell_supervisor.cli._parser import COMMANDS, build, flag_values, parse
+from tests.support.command import Command
 
 README = Path(__file__).parents[3] / "supervisor" / "README.md"
 
@@ -112,8 +111,8 @@ options:
 
 
 @pytest.mark.parametrize(("arguments", "text"), HELP.items(), ids=[" ".join(k) for k in HELP])
-def test_help_reads_so(command: Callable[..., Any], arguments: tuple[str, ...], text: str) -> None:
-    done = command(*arguments, env={"COLUMNS": "100"})
+def test_help_reads_so(command: Command, arguments: tuple[str, ...], text: str) -> None:
+    done = command(*arguments)
     # Python 3.13 sets the column of the options two further to the right.
     assert [line.split() for line in done.stdout.split("\n")] == [
         line.split() for line in text.split("\n")
@@ -121,8 +120,8 @@ def test_help_reads_so(command: Callable[..., Any], arguments: tuple[str, ...], 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_readme_shows_the_help_of_run_as_it_is(command: Callable[..., Any]) -> None:
-    shown = command("run", "--help", env={"COLUMNS": "100"}).stdout
+def test_the_readme_shows_the_help_of_run_as_it_is(command: Command) -> None:
+    shown = command("run", "--help").stdout
     assert shown in README.read_text()
 
 
@@ -154,12 +153,12 @@ def test_the_help_of_every_command_is_held_here_or_in_the_readme() -> None:
     assert {key[0] for key in HELP if len(key) == 2} | {"run"} == set(COMMANDS)
 
 
-def test_version_names_the_program(command: Callable[..., Any]) -> None:
+def test_version_names_the_program(command: Command) -> None:
     assert command("--version").stdout.startswith("llmspell-supervisor")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_knows_commands_and_flags(command: Callable[..., Any], shell: str) -> None:
+def test_completion_knows_commands_and_flags(command: Command, shell: str) -> None:
     pytest.importorskip("shtab")
     done = command("completion", shell)
     assert done.returncode == 0

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +12,10 @@ from llmspell_supervisor._config import Config
 from llmspell_supervisor._policy import FIELDS, GRANTS, Policy
 from llmspell_supervisor._resolve import resolve
 from llmspell_supervisor.cli._init import template
+from tests.support.command import Command
 
 
-def test_the_file_as_it_is_written_changes_nothing(
-    command: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_the_file_as_it_is_written_changes_nothing(command: Command, tmp_path: Path) -> None:
     done = command("init")
     path = tmp_path / ".config/llmspell-supervisor/config.toml"
     assert done.returncode == 0
@@ -41,14 +38,12 @@ def test_every_setting_is_accepted_once_its_line_is_uncommented(tmp_path: Path) 
     assert "llm" in config.bridges
 
 
-def test_the_file_is_for_its_owner_only(command: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_file_is_for_its_owner_only(command: Command, tmp_path: Path) -> None:
     command("init", "c.toml")
     assert stat.S_IMODE((tmp_path / "c.toml").stat().st_mode) == 0o600
 
 
-def test_a_file_that_is_there_stays_unless_forced(
-    command: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_a_file_that_is_there_stays_unless_forced(command: Command, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("# mine")
     assert command("init", "c.toml").returncode == 2
     assert (tmp_path / "c.toml").read_text() == "# mine"
@@ -57,16 +52,14 @@ def test_a_file_that_is_there_stays_unless_forced(
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
-def test_a_link_is_not_written_through(
-    command: Callable[..., Any], tmp_path: Path, force: list[str]
-) -> None:
+def test_a_link_is_not_written_through(command: Command, tmp_path: Path, force: list[str]) -> None:
     (tmp_path / "target").write_text("precious")
     (tmp_path / "c.toml").symlink_to("target")
     command("init", "c.toml", *force)
     assert (tmp_path / "target").read_text() == "precious"
 
 
-def test_nothing_is_left_behind_but_the_file(command: Callable[..., Any], tmp_path: Path) -> None:
+def test_nothing_is_left_behind_but_the_file(command: Command, tmp_path: Path) -> None:
     command("init", "new/c.toml")
     command("init", "new/c.toml")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["c.toml"]
