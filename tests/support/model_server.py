@@ -77,7 +77,7 @@ class Answer:
     """Held here before the first byte, or in a stream after `gate_after` pieces."""
     gate_after: int = 0
     cut_after: int | None = None
-    """Reset the connection after so many pieces of a stream."""
+    """Close the connection after so many pieces of a stream."""
     usage: bool = True
     """Whether the answer says what it used."""
 
@@ -103,7 +103,7 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Hangup:
-    """The connection is reset without an answer."""
+    """The connection is closed without an answer."""
 
 
 Scripted = Answer | Refusal | Bytes | Hangup
@@ -199,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
             case Bytes():
                 self._send(answer.status, answer.body, answer.content_type)
             case Hangup():
-                self._reset()
+                self._hang_up()
             case Answer() if self.path.endswith("/embeddings"):
                 self._send(200, json.dumps(_embeddings(body, answer)).encode())
             case Answer() if body.get("stream"):
@@ -243,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
             if answer.gate and number == answer.gate_after and not self._hold(answer.gate):
                 return
             if answer.cut_after is not None and number == answer.cut_after:
-                self._reset()
+                self._hang_up()
                 return
             self._chunk(f"data: {json.dumps(event)}\n\n".encode())
         self._chunk(b"data: [DONE]\n\n")
@@ -252,10 +252,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
-    def _reset(self) -> None:
+    def _hang_up(self) -> None:
         self.close_connection = True
         self.wfile.flush()
-        # What was sent must arrive, so no RST: half-close and let the client find the end.
+        # Not a reset: what was sent must arrive, and then the end.
         self.connection.shutdown(socket.SHUT_RDWR)
 
 

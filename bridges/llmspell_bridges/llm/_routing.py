@@ -8,6 +8,7 @@ end with `embed_model`. There is no fall-back: what cannot be used is an error t
 from __future__ import annotations
 
 import os
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -34,6 +35,10 @@ LOCAL: Final = "local"
 _NO_KEY: Final = Secret("none")
 """For servers that ask for no key: the client insists on sending one, and it must not be another
 provider's."""
+
+_NAME: Final = re.compile(r"(?!.*(\.\.|//|:/))[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,199}", re.ASCII)
+"""What a spell may call a model. litellm puts names into addresses, and for some providers takes an
+address for a name: `huggingface/https://...` would send the operator's key there (attack B19)."""
 
 Source = Literal["operator", "alias", "spell", "default"]
 
@@ -101,9 +106,12 @@ def choose(
 def _asked(request: CompletionRequest | EmbedRequest | None) -> str | None:
     if request is None or request.model is None:
         return None
-    if request.provider is None or request.model.startswith(f"{request.provider}/"):
-        return request.model
-    return f"{request.provider}/{request.model}"
+    name = request.model
+    if request.provider is not None and not name.startswith(f"{request.provider}/"):
+        name = f"{request.provider}/{name}"
+    if not _NAME.fullmatch(name):
+        raise BridgeError("Validation", "model: not a legal name for a model", field="model")
+    return name
 
 
 class Router:
@@ -146,6 +154,8 @@ class Router:
                 key = _NO_KEY
             elif missing:
                 raise _no_key(", ".join(missing), name)
+        if own.base_url is None:
+            _require_price(choice, policy, litellm, name)
         actual = own.base_url or _environment_base(provider) or base
         _require_tls(provider, actual, policy)
         return Route(
@@ -172,10 +182,25 @@ def permit(choice: Choice, policy: PolicyView, names: set[str]) -> None:
         return
     if choice.asked is not None:
         names = names | {choice.asked}
-    if not _is_granted(names, policy):
+    if not _is_granted(names, policy.allow_models):
         granted = ", ".join(policy.allow_models) or "none"
         message = f"the model {choice.model} is not granted to this spell (granted: {granted})"
         raise BridgeError("Policy", message, field="model")
+
+
+def _require_price(choice: Choice, policy: PolicyView, litellm: Any, name: str) -> None:
+    """Refuse what a spell picked and nobody else named, if `max_cost` could not bound it."""
+    explicit = tuple(p for p in policy.allow_models if p != "*")
+    if choice.source != "spell" or _is_granted({choice.model, name}, explicit):
+        return
+    try:
+        litellm.get_model_info(name)
+    except Exception:  # noqa: BLE001 - litellm raises several classes for "not listed"
+        message = (
+            f"the price of {name} is not known, so max_cost cannot bound it: "
+            f"grant it by name with --allow-model {name}, or run with --model {name}"
+        )
+        raise BridgeError("Policy", message, field="model") from None
 
 
 def _route_own(provider: str, model: str, own: ProviderConfig, policy: PolicyView) -> Route:
@@ -244,12 +269,12 @@ def models(config: LlmConfig, ctx: CallContext) -> ModelsResponse:
         found.append(
             ModelInfo(name=config.default_model, model=config.default_model, source="default")
         )
-    granted = [m for m in found if _is_granted({m.name, m.model}, ctx.policy)]
+    granted = [m for m in found if _is_granted({m.name, m.model}, ctx.policy.allow_models)]
     if ctx.model is not None:
         granted.insert(0, ModelInfo(name=ctx.model, model=ctx.model, source="operator"))
     default = ctx.model or config.default_model
     return ModelsResponse(default=default, allow=list(ctx.policy.allow_models), models=granted)
 
 
-def _is_granted(names: set[str], policy: PolicyView) -> bool:
-    return any(fnmatchcase(n, p) for n in names for p in policy.allow_models)
+def _is_granted(names: set[str], patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(n, p) for n in names for p in patterns)

@@ -167,6 +167,45 @@ def test_the_operator_may_do_without_tls(server: ModelServer) -> None:
     assert refused(host, request).kind == "Network"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "huggingface/https://evil.example/steal",
+        "gemini/../../v1/files?x=",
+        "openai/x#y",
+        "gpt-4\n",
+        "gpt-4 ",
+        "/gpt-4",
+        "gpt%2f4",
+        "x" * 300,
+    ],
+)
+def test_a_model_that_is_an_address_or_a_path_is_refused(server: ModelServer, name: str) -> None:
+    error = refused(llm_host(server), {"model": name, "prompt": "x"})
+    assert (error.kind, error.field) == ("Validation", "model")
+
+
+@pytest.mark.parametrize("part", ["provider", "model"])
+def test_a_provider_is_no_way_around_the_name(server: ModelServer, part: str) -> None:
+    request = {"provider": "huggingface", "model": "x", "prompt": "x"}
+    error = refused(llm_host(server), {**request, part: "https://evil.example"})
+    assert error.kind == "Validation"
+
+
+def test_a_model_without_a_price_is_not_for_a_spell_to_pick(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    request = {"model": "openai/no-such-price", "prompt": "x"}
+    error = refused(llm_host(server), request)
+    assert (error.kind, error.field) == ("Policy", "model")
+    assert "--allow-model openai/no-such-price" in error.message
+    assert server.requests == []
+    assert complete(llm_host(server, allow_models=("openai/*",)), request)["cost"] is None
+    assert complete(llm_host(server, model="openai/no-such-price"), {"prompt": "x"})
+
+
 class Nearby(LocalModel):
     """A local model that a test's server plays."""
 
