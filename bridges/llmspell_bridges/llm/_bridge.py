@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -135,7 +136,8 @@ class LlmBridge(Bridge):
         litellm = await _library.litellm()
         router = _routing.Router(self._config, self._endpoint)
         route = await router.route(choice, ctx.policy, litellm)
-        price = _budget.price_of(route, litellm)
+        # In a thread: for some providers (ollama) litellm asks the server about the model.
+        price = await asyncio.to_thread(_budget.price_of, route, litellm)
         asked = 0 if isinstance(request, EmbedRequest) else request.max_tokens
         timeout = min(request.timeout or route.timeout, ctx.call_timeout())
         return ModelCall(

@@ -7,6 +7,7 @@ end with `embed_model`. There is no fall-back: what cannot be used is an error t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from fnmatch import fnmatchcase
@@ -137,7 +138,8 @@ class Router:
         if own is not None and own.base_url is not None and not _is_known(provider, litellm):
             permit(choice, policy, {choice.model})
             return _route_own(provider, model, own, policy)
-        return self._route_known(choice, policy, litellm)
+        # In a thread: for some providers (ollama) litellm asks the server about the model.
+        return await asyncio.to_thread(self._route_known, choice, policy, litellm)
 
     def _route_known(self, choice: Choice, policy: PolicyView, litellm: Any) -> Route:
         try:
