@@ -6,6 +6,7 @@ Memory limits are the kernel's (RLIMIT_DATA): each is proved by the bomb that tr
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.workers.support.host import engine_of
 MEMORY = 320 << 20
 """Bytes: the test process itself holds some 100 MB."""
 HEAP = 64 << 20
+PIPE = 65536
+"""Bytes that a pipe holds without a reader."""
 
 
 def run(source: str, *, jit: bool = False) -> Any:
@@ -104,17 +107,32 @@ def _sum() -> int:
     return (total + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def test_no_memory_is_both_writable_and_executable_without_the_jit() -> None:
+def started(path: str) -> list[str]:
+    """The lines of a file of /proc/self, as a worker with a started engine reads it."""
     reader, writer = os.pipe()
     engine = engine_of("javascript")
     pid = os.fork()
     if pid == 0:
         engine.start(EngineOptions(heap=HEAP))
         engine.self_test()
-        maps = Path("/proc/self/maps").read_text()
-        os.write(writer, b"".join(f"{li}\n".encode() for li in maps.splitlines() if " rwx" in li))
+        os.write(writer, Path("/proc/self", path).read_bytes()[:PIPE])
         os._exit(0)
     os.close(writer)
     assert os.waitpid(pid, 0)[1] == 0
-    assert os.read(reader, 65536) == b""
-    os.close(reader)
+    with os.fdopen(reader) as lines:
+        return lines.readlines()
+
+
+def test_no_memory_is_both_writable_and_executable_without_the_jit() -> None:
+    maps = started("maps")
+    assert any("libmozjs" in line for line in maps)
+    assert not [line for line in maps if " rwx" in line]
+
+
+def test_a_crash_is_not_caught_and_shows_as_what_it_is() -> None:
+    # Else its handler's system call would end the worker, and hide that memory ran out.
+    caught = int(
+        next(line for line in started("status") if line.startswith("SigCgt")).split()[1], 16
+    )
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGTRAP):
+        assert not caught & 1 << number - 1

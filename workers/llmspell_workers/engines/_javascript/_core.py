@@ -20,6 +20,7 @@ import ctypes
 import datetime  # noqa: F401, ICN001 - likewise, for its C interface
 import importlib.machinery
 import mmap
+import signal
 import sys
 import types
 from pathlib import Path
@@ -33,6 +34,11 @@ _PACKAGE: Final = "pythonmonkey"
 _ENUMERATE: Final = 1  # JSPROP_ENUMERATE: otherwise an ordinary element
 _MAX_BYTES: Final = 0  # JSGC_MAX_BYTES
 _UINT32_MAX: Final = (1 << 32) - 1
+
+_CELLS: Final = 0.75
+"""The part of the heap that the collector's own cells may take. Its error comes before the
+kernel's only if elements, text and buffers, which it counts apart, still find room."""
+_CRASHES: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGTRAP, signal.SIGFPE)
 
 _ROOTED: Final = 24
 """Where JS::PersistentRooted keeps its pointer: after the links of its list. Checked at the start
@@ -119,7 +125,12 @@ class NativeCore:
         this = self._eval("globalThis")
         if _Address.from_address(_root(this)).value != self._global(self._context):
             raise RuntimeError("this build of PythonMonkey keeps its objects in another way")
-        self._set_gc(self._context, _MAX_BYTES, min(heap, _UINT32_MAX))
+        self._set_gc(self._context, _MAX_BYTES, min(int(heap * _CELLS), _UINT32_MAX))
+        if not jit:
+            # They serve WebAssembly. An allocation that may not fail ends in a SIGSEGV, and the
+            # supervisor shall see that, not the system call of a handler.
+            for number in _CRASHES:
+                signal.signal(number, signal.SIG_DFL)
         self._take_jobs()
         self._set_tracker(self._context, self._on_rejection, None)
 

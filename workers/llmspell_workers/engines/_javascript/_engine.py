@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ...containment import (
     SyscallPolicy,
+    SyscallRule,
     denied,
     futex,
+    is_int,
     plain,
     prctl_option,
     private_memory,
@@ -87,6 +90,9 @@ class JavaScriptEngine:
 
     def syscalls(self, *, jit: bool) -> SyscallPolicy:
         """What SpiderMonkey needs once it runs; executable memory only for the JIT."""
+        crash = SyscallRule(
+            "rt_sigaction", "its crash handler steps aside", (is_int(0, signal.SIGSEGV),)
+        )
         return SyscallPolicy(
             (
                 *read_only_from(),
@@ -112,6 +118,7 @@ class JavaScriptEngine:
                     newfstatat="likewise",
                     openat="likewise",
                 ),
+                *((crash,) if jit else ()),
             )
         )
 
