@@ -18,7 +18,6 @@ ZYGOTE_PACKAGES: Final = (
     "msgspec",
     "lupa",
     "pythonmonkey",
-    "seccompy",
 )
 """What a zygote imports from outside the standard library. It runs without `site`, so the folders
 that hold these, and only these, are put on its path: never the current directory."""
