@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -124,8 +125,7 @@ class Supervisor:
             raise UsageError(f"parameters: {error}") from None
         zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
         if mode == "execute":
-            named = [name for name in policy.allow_bridges if name in spell.source]
-            self._registry.prefetch(named)  # a hint: an import in the background, at worst idle
+            self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
         await zygote.start()
         run = Run(
             spell,
@@ -164,6 +164,11 @@ class Supervisor:
         return [
             EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos
         ]
+
+
+def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:
+    """The bridges that a spell seems to use. A hint: being wrong costs a moment, nothing else."""
+    return [name for name in bridges if re.search(rf"\b{name}\s*[.:\[]", source)]
 
 
 def run_spell(
