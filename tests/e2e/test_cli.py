@@ -9,13 +9,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import Command
+from tests.support.command import PROGRAM, Command
 
 CHATTY = {
     "lua": """
@@ -242,6 +243,37 @@ def test_a_reader_that_goes_ends_the_run_without_a_word(command: Command, tmp_pa
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(20) == 141
+
+
+def test_a_full_disk_is_said_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text("while true do console.log('y') end")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "run", "a.lua", "--max-output", "1G"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 74
+    assert done.stderr.count("\n") == 1
+    assert "standard output cannot be written: No space left on device" in done.stderr
+
+
+def test_a_reader_that_stalls_stops_no_clock(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text(
+        "for i = 1, 20000 do console.log(('x'):rep(100)) end util.sleep(50000)"
+    )
+    arguments = ("run", "a.lua", "--json", "--max-output", "10M", "--timeout", "500ms")
+    with command.started(*arguments) as process:
+        time.sleep(3)  # the stall itself; more than a pipe holds is waiting on stderr meanwhile
+        output, _ = process.communicate(timeout=40)
+    report = json.loads(output)
+    assert report["verdict"] == "wall_limit"
+    assert report["usage"]["wall"] < 2
 
 
 def test_output_shows_as_it_arrives(command: Command, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,17 +27,37 @@ _TO_STDERR: Final = ("warn", "error")
 
 
 class Console:
-    """Writes what a run says. Never raises for a reader that has gone; `on_broken` is told."""
+    """Writes what a run says. Never raises for a stream that takes no more; `on_lost` is told."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, json: bool = False) -> None:
         self._quiet = quiet
         self._verbose = verbose
         self._json = json
-        self.on_broken: Callable[[], None] = _nothing
-        """Called once when nobody reads stdout any more."""
+        self.on_lost: Callable[[], None] = _nothing
+        """Called once when stdout takes no more; from another thread inside `background`."""
         self.before_write: Callable[[], None] = _nothing
         """Called before anything is written: clears the status line."""
-        self.broken = False
+        self.lost: OSError | None = None
+        """Why stdout takes no more: `BrokenPipeError` when its reader has gone."""
+        self._queue: queue.SimpleQueue[tuple[IO[str], str] | None] | None = None
+
+    @contextlib.contextmanager
+    def background(self) -> Iterator[None]:
+        """Write from a thread of its own until the end of the block, which waits for the rest.
+
+        A reader that stalls (`| less`) would otherwise stop the event loop, and with it every
+        clock that watches the worker. What waits is bounded by the run's `max_output`.
+        """
+        waiting: queue.SimpleQueue[tuple[IO[str], str] | None] = queue.SimpleQueue()
+        self._queue = waiting
+        writer = threading.Thread(target=self._drain, args=(waiting,), daemon=True)
+        writer.start()
+        try:
+            yield
+        finally:
+            self._queue = None
+            waiting.put(None)
+            writer.join()
 
     def log(self, entry: LogEntry) -> None:
         """Show one console entry at once."""
@@ -70,14 +92,24 @@ class Console:
 
     def _write(self, stream: IO[str], line: str) -> None:
         self.before_write()
+        if self._queue is not None:
+            self._queue.put((stream, line))
+        else:
+            self._write_now(stream, line)
+
+    def _drain(self, waiting: queue.SimpleQueue[tuple[IO[str], str] | None]) -> None:
+        while (item := waiting.get()) is not None:
+            self._write_now(*item)
+
+    def _write_now(self, stream: IO[str], line: str) -> None:
         try:
             stream.write(line + "\n")
             stream.flush()
-        except BrokenPipeError:
+        except OSError as error:  # the reader has gone, the disk is full
             _to_nowhere(stream)
-            if stream is sys.stdout and not self.broken:
-                self.broken = True
-                self.on_broken()
+            if stream is sys.stdout and self.lost is None:
+                self.lost = error
+                self.on_lost()
 
 
 def prepare_streams() -> None:

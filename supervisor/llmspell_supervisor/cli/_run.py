@@ -33,6 +33,8 @@ GRACE: Final = 2.0
 """Seconds that a cancelled run has to make its report; it takes milliseconds."""
 EXIT_BROKEN_PIPE: Final = 141
 """What a shell reports for a program that SIGPIPE ended, as in `| head`."""
+EXIT_OUTPUT: Final = 74
+"""Standard output could not be written: EX_IOERR of sysexits.h."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -59,11 +61,19 @@ def run(arguments: argparse.Namespace) -> int:
         for note in (*job.resolved.notes, *_unset(job.resolved)):
             console.err(escape_line(f"{PROGRAM}: note: {note}"))
     interrupted = _Interrupted()
-    report = asyncio.run(_run(job, console, interrupted, quiet=arguments.quiet))
-    if console.broken:
-        return EXIT_BROKEN_PIPE
+    with console.background():
+        report = asyncio.run(_run(job, console, interrupted, quiet=arguments.quiet))
     _show(report, job, console, arguments)
+    if console.lost is not None:
+        return _output_lost(console, console.lost)
     return 128 + interrupted.signal if interrupted.signal else report.exit_code
+
+
+def _output_lost(console: Console, error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):  # `| head` is no mistake
+        return EXIT_BROKEN_PIPE
+    console.err(f"{PROGRAM}: error: standard output cannot be written: {error.strerror}")
+    return EXIT_OUTPUT
 
 
 def _unset(resolved: Resolved) -> Iterator[str]:
@@ -110,12 +120,17 @@ async def _run(job: Job, console: Console, interrupted: _Interrupted, *, quiet: 
     )
     task = asyncio.create_task(_cast(job, supervisor))
     stop = functools.partial(_stop, supervisor, task)
-    console.on_broken = stop
+    console.on_lost = functools.partial(_from_thread, asyncio.get_running_loop(), stop)
     try:
         with _signals(stop, interrupted), _shown(line, console, quiet=quiet):
             return await task
     except asyncio.CancelledError:
         return _cancelled(job, time.monotonic() - began)
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the run is over anyway
+        loop.call_soon_threadsafe(stop)
 
 
 async def _cast(job: Job, supervisor: Supervisor) -> RunReport:
@@ -186,7 +201,7 @@ def _show(report: RunReport, job: Job, console: Console, arguments: argparse.Nam
         console.value(report.value)
     if report.suppressed and not arguments.quiet:
         console.err(f"{PROGRAM}: note: {report.suppressed} console entries were dropped")
-    if report.problem is not None:
+    if report.problem is not None and console.lost is None:
         console.err(
             show_problem(
                 report.problem,
