@@ -99,7 +99,7 @@ class LuaEngine:
 
     @property
     def version(self) -> str:
-        """Such as `Lua 5.4.8 (lupa 2.8)`."""
+        """Such as `Lua 5.4 (lupa 2.8)`."""
         return self._version
 
     def preload(self) -> None:
@@ -111,7 +111,8 @@ class LuaEngine:
             attribute_filter=_refuse_attributes,
             max_memory=_PRELOAD_MEMORY,
         )
-        self._version = f"{self._runtime.lua_implementation} (lupa {lupa.__version__})"
+        version = ".".join(map(str, self._runtime.lua_version))
+        self._version = f"Lua {version} (lupa {lupa.__version__})"
         # The first use of a date reads the time zone from a file, which a worker cannot.
         self._runtime.execute(b"os.date('!%c') os.date('*t')")
         shared = self._shared_table()
