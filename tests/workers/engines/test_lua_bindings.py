@@ -202,8 +202,8 @@ def test_console_has_a_level_for_each_function_and_print_logs() -> None:
         ("{b = 1, a = 'q\"\\n'}", '{"a":"q\\"\\n","b":1}'),
         ("json.null, {json.null}", "null [null]"),
         ("json.object()", "{}"),
-        ("print", "<function>"),
-        ("{[1.5] = print}", "{[1.5]:<function>}"),
+        ("print", "[Function]"),
+        ("{[1.5] = print}", "{[1.5]:[Function]}"),
         ("setmetatable({}, {__tostring = function() return 'me' end})", "me"),
         ("env", '{"A":"1"}'),
         ("'\\xff'", "\ufffd"),
@@ -215,8 +215,8 @@ def test_values_are_shown_readably(arguments: str, text: str) -> None:
 
 def test_a_cycle_is_shown_and_depth_is_cut() -> None:
     outcome = lua("local t = {} t.me = t print(t) for _ = 1, 30 do t = {t} end print(t)")
-    assert outcome.texts[0] == '{"me":<cycle>}'
-    assert outcome.texts[1] == "[[[[[[[[...]]]]]]]]"
+    assert outcome.texts[0] == '{"me":[Circular]}'
+    assert outcome.texts[1] == "[[[[[[[[[...]]]]]]]]]"
 
 
 def test_a_huge_entry_is_cut_and_says_so() -> None:

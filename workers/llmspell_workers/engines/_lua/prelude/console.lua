@@ -7,14 +7,15 @@ local metatable_of, rawget, rawlen, sub = debug.getmetatable, rawget, rawlen, st
 local MAX_TEXT = 32768 -- bytes of one entry; the session cuts there and says so
 local DEPTH = 8 -- tables inside tables; a person reads no further
 
+-- In the words of the other languages, which show no address either.
+local OPAQUE = { ["function"] = "[Function]", thread = "[Thread]", userdata = "[Userdata]" }
+
 local function plain(value)
   local kind = type(value)
   if kind == "string" then
     return P.quote(sub(value, 1, MAX_TEXT + 1))
-  elseif kind == "function" or kind == "userdata" or kind == "thread" then
-    return "<" .. kind .. ">"
   end
-  return tostring(value)
+  return OPAQUE[kind] or tostring(value)
 end
 
 local function sorted_keys(t)
@@ -35,13 +36,14 @@ end
 
 local function show_table(t, open, budget, depth)
   if open[t] then
-    return "<cycle>"
-  elseif depth > DEPTH then
-    return "..."
+    return "[Circular]"
   end
-  open[t] = true
   local parts, size = {}, rawlen(t)
   local is_list = size > 0 or next(t) == nil and not P.is_object(t)
+  if depth > DEPTH then
+    return is_list and "[...]" or "{...}"
+  end
+  open[t] = true
   local keys, count
   if not is_list then
     keys, count = sorted_keys(t)
