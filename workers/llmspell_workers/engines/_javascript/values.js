@@ -27,8 +27,11 @@ const HINTS = {
 };
 
 class ConversionRefused {
-  reason;
-  constructor(reason) { this.reason = reason; }
+  reason; path;
+  constructor(reason, path) {
+    this.reason = reason;
+    this.path = path;
+  }
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -49,7 +52,7 @@ const pathText = (walk, depth) => {
 const refuse = (walk, depth, reason) => {
   // A whole argument list is nobody's value: too many of them is said without a place.
   const path = walk.root === "argument" && depth === 1 ? "$" : pathText(walk, depth);
-  throw new ConversionRefused(path === "$" ? reason : `${reason} at ${path}`);
+  throw new ConversionRefused(path === "$" ? reason : `${reason} at ${path}`, path);
 };
 
 const enter = (walk, value, depth, elements) => {
@@ -160,7 +163,8 @@ const pack = (value, root = "$") => {
     return (walk.marked ? "1" : "0") + text;
   } catch (error) {
     if (typeof error === "object" && error !== null && getPrototypeOf(error) === REFUSED) {
-      throw bridgeError({ __proto__: null, kind: "Conversion", message: error.reason });
+      const { reason: message, path: field } = error;
+      throw bridgeError({ __proto__: null, kind: "Conversion", message, field });
     }
     throw error;
   }
