@@ -65,7 +65,10 @@ def test_a_returned_value_arrives(expression: str, value: Any) -> None:
         ("{'a b': () => 1}", 'a function cannot cross at $["a b"]'),  # J20
         ("Symbol('s')", "a symbol cannot cross"),  # J20
         ("'\\ud800'", "text that is not valid Unicode cannot cross"),  # J19
-        ("{'\\udc00': 1}", "text that is not valid Unicode cannot cross"),  # J19
+        (
+            "{'\\udc00': 1}",
+            'text that is not valid Unicode cannot cross at $["\\udc00"]',
+        ),  # J19
         ("new Map()", "a Map cannot cross; see Object.fromEntries"),
         ("[new Set()]", "a Set cannot cross; see Array.from at $[0]"),
         ("{p: Promise.resolve()}", "a Promise cannot cross; is an await missing? at $.p"),

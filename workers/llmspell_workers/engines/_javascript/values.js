@@ -107,7 +107,7 @@ const copyMap = (walk, value, depth) => {
   for (let i = 0; i < names.length; i++) {
     const name = names[i];
     walk.path[depth] = name;
-    if (!apply(isWellFormed, name, [])) refuse(walk, depth, reasons.text);
+    if (!apply(isWellFormed, name, [])) refuse(walk, depth + 1, reasons.text);
     const item = value[name];
     if (item !== undefined) copied[name] = copy(walk, item, depth + 1);
   }
