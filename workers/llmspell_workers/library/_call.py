@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Imported now because a worker has no file system to import from: `Signature` wants it for a hint.
+import difflib  # noqa: F401
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
