@@ -1,7 +1,7 @@
 """`math`: what scripts expect and their languages lack.
 
 Engines compute these themselves; given arguments that do not fit, they ask here, so that the error
-is the same in all. The rule of results is JavaScript's: an integral number within 2^53 is an
+is the same in all. The rule of results is JavaScript's: an integral number below 2^53 is an
 integer, whichever way it was computed.
 """
 
@@ -12,7 +12,8 @@ from typing import Final
 
 Number = int | float
 
-_EXACT: Final = 1 << 53
+_SAFE: Final = (1 << 53) - 1
+"""Number.MAX_SAFE_INTEGER: the largest that is an integer when JavaScript hands it over."""
 
 
 def pow(base: float, exponent: float) -> Number:  # noqa: A001 - the name that scripts know
@@ -81,7 +82,7 @@ def _total(values: list[float]) -> float:
 
 
 def _number(value: float) -> Number:
-    whole = math.isfinite(value) and value == math.floor(value) and abs(value) <= _EXACT
+    whole = math.isfinite(value) and value == math.floor(value) and abs(value) <= _SAFE
     return int(value) if whole else float(value)
 
 

@@ -1,15 +1,15 @@
 -- What `math` gains. The same results as `library/_math.py`; arguments that do not fit are handed
 -- to it, so that its errors are the same in every language.
 local P = ...
-local next, rawget, rawlen, type = next, rawget, rawlen, type
+local next, rawget, rawlen, select, type = next, rawget, rawlen, select, type
 local floor, abs, math_type, tointeger = math.floor, math.abs, math.type, math.tointeger
 local sort = table.sort
 
-local EXACT = 1 << 53
+local SAFE = (1 << 53) - 1 -- as JavaScript has it
 local math = P.env.math
 
 local function result(x)
-  if x >= -EXACT and x <= EXACT then
+  if x >= -SAFE and x <= SAFE then
     return tointeger(x) or x
   end
   return x
@@ -17,10 +17,11 @@ end
 
 local function define(name, arity, compute)
   local elsewhere = P.library_function("math." .. name)
-  math[name] = function(a, b, c, ...)
+  math[name] = function(...)
+    local a, b, c = ...
     local fits = math_type(a) and (arity < 2 or math_type(b)) and (arity < 3 or math_type(c))
-    if not fits then
-      return elsewhere(a, b, c, ...)
+    if not fits or select("#", ...) > arity then
+      return elsewhere(...)
     end
     return result(compute(a + 0.0, (b or 0) + 0.0, (c or 0) + 0.0))
   end
@@ -31,7 +32,8 @@ local function define_list(name, compute)
   local elsewhere = P.library_function("math." .. name)
   math[name] = function(values, ...)
     local count = type(values) == "table" and rawlen(values) or 0
-    if count == 0 and (type(values) ~= "table" or next(values) ~= nil) then
+    local empty = count == 0 and type(values) == "table" and next(values) == nil
+    if count == 0 and not empty or select("#", ...) > 0 then
       return elsewhere(values, ...)
     end
     local floats = {}
