@@ -18,6 +18,7 @@ from ._interface import (
     MethodInfo,
     Stream,
     method,
+    off_the_clock,
 )
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "available",
     "load",
     "method",
+    "off_the_clock",
     "one_line",
 ]

@@ -24,6 +24,7 @@ import contextlib
 import functools
 import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
@@ -44,6 +45,7 @@ _MARK: Final = "__llmspell_method__"
 _CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
 _NULL: Final = b"\xc0"  # msgpack's nil
 _OVER: Final[Any] = object()  # no stream yields this
+_clock: ContextVar[asyncio.Timeout | None] = ContextVar("clock", default=None)
 
 
 class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -199,6 +201,7 @@ class Stream(AsyncIterator[bytes]):
 async def _within(seconds: float, name: str, work: Awaitable[T]) -> T:
     """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
     limit = asyncio.timeout(seconds)
+    outer = _clock.set(limit)
     try:
         async with limit:
             return await work
@@ -207,6 +210,28 @@ async def _within(seconds: float, name: str, work: Awaitable[T]) -> T:
             raise
         message = f"{name}: no answer within {seconds:g} s"
         raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
+    finally:
+        _clock.reset(outer)
+
+
+@contextlib.contextmanager
+def off_the_clock() -> Iterator[None]:
+    """For what only a first call waits for, such as an import: `request_timeout` stands still.
+
+    The run's own deadline does not. Use it inside a method, around an `await`.
+    """
+    clock = _clock.get()
+    until = clock.when() if clock is not None else None
+    if clock is None or until is None:
+        yield
+        return
+    now = asyncio.get_running_loop().time
+    began = now()
+    clock.reschedule(None)
+    try:
+        yield
+    finally:
+        clock.reschedule(until + now() - began)
 
 
 @contextlib.contextmanager

@@ -106,7 +106,25 @@ class Hangup:
     """The connection is closed without an answer."""
 
 
-Scripted = Answer | Refusal | Bytes | Hangup
+@dataclass
+class Flood:
+    """A body that goes on until the client hangs up: whoever reads it must bound it."""
+
+    piece: bytes
+    head: bytes = b""
+    content_type: str = "application/json"
+    sent: int = 0
+    """Bytes that the kernel has taken so far."""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    """The client has read nothing for a while: it holds the server back."""
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    """The client has hung up."""
+
+
+STALL = 0.3
+"""Seconds without room in the socket after which a flood counts as held back."""
+
+Scripted = Answer | Refusal | Bytes | Hangup | Flood
 
 
 @dataclass(frozen=True)
@@ -124,7 +142,12 @@ class ModelServer:
 
     requests: list[Received] = field(default_factory=list)
 
+    busiest: int = 0
+    """The most requests that were open at once."""
+
     def __post_init__(self) -> None:
+        self.busy = 0
+        """Requests that are open now."""
         self._queues: dict[str, deque[Scripted]] = defaultdict(deque)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -161,6 +184,12 @@ class ModelServer:
             queue = self._queues[str(received.body.get("model"))]
             return queue.popleft() if queue else _echo(received.body)
 
+    def count(self, change: int) -> None:
+        """A request has begun (1) or ended (-1); called by the server's threads."""
+        with self._lock:
+            self.busy += change
+            self.busiest = max(self.busiest, self.busy)
+
     @property
     def stopping(self) -> threading.Event:
         """Set when the test is over: nobody waits any longer."""
@@ -192,8 +221,16 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(length) or b"{}")
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.owner.take(Received(self.path, headers, body))
+        self.server.owner.count(1)
+        try:
+            self._answer(body, self.server.owner.take(Received(self.path, headers, body)))
+        finally:
+            self.server.owner.count(-1)
+
+    def _answer(self, body: dict[str, Any], answer: Scripted) -> None:
         match answer:
+            case Flood():
+                self._flood(answer)
             case Refusal():
                 self._refuse(answer)
             case Bytes():
@@ -239,6 +276,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
+        try:
+            self._send_events(body, answer)
+        except OSError:
+            if answer.gate:
+                answer.gate.abandoned.set()  # before the server got there, even
+            raise
+
+    def _send_events(self, body: dict[str, Any], answer: Answer) -> None:
         for number, event in enumerate(_events(body, answer)):
             if answer.gate and number == answer.gate_after and not self._hold(answer.gate):
                 return
@@ -251,6 +296,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _flood(self, flood: Flood) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("content-type", flood.content_type)
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.wfile.flush()
+        data = memoryview(flood.head + flood.piece * (65536 // len(flood.piece) + 1))
+        repeat = len(flood.head)
+        at = 0
+        while not self.server.owner.stopping.is_set():
+            if not select.select([], [self.connection], [], STALL)[1]:
+                flood.stalled.set()
+                continue
+            try:
+                count = self.connection.send(data[at:], socket.MSG_DONTWAIT)
+            except OSError:
+                flood.abandoned.set()
+                return
+            flood.sent += count
+            at += count
+            at = repeat if at == len(data) else at
 
     def _hang_up(self) -> None:
         self.close_connection = True

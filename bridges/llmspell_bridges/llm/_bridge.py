@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .._context import CallContext
 from .._errors import BridgeError
-from .._interface import Bridge, BridgeConfig, End, method
+from .._interface import Bridge, BridgeConfig, End, method, off_the_clock
 from ._config import LlmConfig
 from ._types import (
     CompletionDelta,
@@ -25,6 +25,8 @@ from ._types import (
 if TYPE_CHECKING:
     from ..local import Endpoint, LocalModel
     from ._call import ModelCall
+    from ._routing import Route
+    from ._web import Web
 
 
 class LlmBridge(Bridge):
@@ -37,6 +39,7 @@ class LlmBridge(Bridge):
         """`local` stands in for the local model that the config describes."""
         self._config = config
         self._local = local
+        self._web: Web | None = None
 
     def prefetch(self) -> None:
         """Begin litellm's import, which takes seconds, in the background."""
@@ -48,6 +51,8 @@ class LlmBridge(Bridge):
         """Stop the local model's process and close the connections to providers."""
         if self._local is not None:
             await self._local.close()
+        if self._web is not None:
+            await self._web.aclose()
         from . import _library
 
         await _library.close()
@@ -96,7 +101,7 @@ class LlmBridge(Bridge):
         return models(self._config, ctx)
 
     async def _completion(self, ctx: CallContext, request: str | CompletionRequest) -> ModelCall:
-        from . import _budget, _request
+        from . import _budget, _request, _routing
 
         if isinstance(request, str):
             request = CompletionRequest(prompt=request)
@@ -105,6 +110,8 @@ class LlmBridge(Bridge):
         arguments["messages"] = _request.messages(found, ctx.policy)
         beside = [arguments.get("tools"), arguments.get("response_format")]
         call = await self._call(ctx, request, arguments, _budget.estimate(found, beside))
+        if call.route.provider == _routing.LOCAL:
+            _request.refuse_images(found, call.route.name)
         call.arguments["max_tokens"] = call.bound.completion
         return call
 
@@ -133,18 +140,20 @@ class LlmBridge(Bridge):
 
         embed = isinstance(request, EmbedRequest)
         choice = _routing.choose(self._config, ctx, request, embed=embed)
-        litellm = await _library.litellm()
+        with off_the_clock():
+            litellm = await _library.litellm()
         router = _routing.Router(self._config, self._endpoint)
         route = await router.route(choice, ctx.policy, litellm)
         # In a thread: for some providers (ollama) litellm asks the server about the model.
         price = await asyncio.to_thread(_budget.price_of, route, litellm)
         asked = 0 if isinstance(request, EmbedRequest) else request.max_tokens
         timeout = min(request.timeout or route.timeout, ctx.call_timeout())
+        where = {**route.options(), **self._client(route, timeout)}
         return ModelCall(
             ctx=ctx,
             litellm=litellm,
             route=route,
-            arguments={**arguments, **route.options(), "timeout": timeout},
+            arguments={**arguments, **where, "timeout": timeout},
             request=request,
             bound=_budget.bound(ctx, prompt, asked, price),
             timeout=timeout,
@@ -155,7 +164,18 @@ class LlmBridge(Bridge):
             from ..local import LocalModel
 
             self._local = LocalModel(self._config.local)
-        return await self._local.endpoint(model)
+        with off_the_clock():  # its start has a limit of its own
+            return await self._local.endpoint(model)
+
+    def _client(self, route: Route, timeout: float) -> dict[str, object]:
+        """The bounded client, for an OpenAI-compatible server at an address that we were given."""
+        if route.api_base is None or not route.model.startswith("openai/"):
+            return {}
+        from . import _web
+
+        if self._web is None:
+            self._web = _web.Web()
+        return {"client": _web.client(self._web, route, timeout)}
 
 
 async def _complete(call: ModelCall, number: int) -> CompletionResponse:

@@ -68,7 +68,7 @@ class Bound(Struct, frozen=True):
 
 def price_of(route: Route, litellm: Any) -> Price:
     """What litellm's price list says; nothing for a model that it does not know."""
-    if not route.priced:
+    if route.own:
         return Price()
     try:
         info = litellm.get_model_info(route.model)

@@ -45,6 +45,10 @@ class ModelCall(Struct, frozen=True, kw_only=True):
 
     async def within(self, work: Awaitable[T]) -> T:
         """Await a part of an attempt. Raises `BridgeError` for whatever the libraries raise."""
+        from ._web import ENVELOPE, STREAM_OVERHEAD, room
+
+        most = self.ctx.policy.max_response
+        room.set(ENVELOPE + most * (STREAM_OVERHEAD if self.arguments.get("stream") else 1))
         try:
             async with asyncio.timeout(self.timeout):
                 return await work

@@ -22,8 +22,14 @@ _CHAIN: Final = 20
 
 _TIMEOUT: Final = frozenset({"Timeout", "APITimeoutError", "TimeoutException", "TimeoutError"})
 _REFUSED: Final = frozenset({"AuthenticationError", "PermissionDeniedError", "NotFoundError"})
-_GARBLED: Final = frozenset(
-    {"JSONDecodeError", "APIResponseValidationError", "JSONSchemaValidationError"}
+_UNUSABLE: Final = frozenset(
+    {
+        "JSONDecodeError",
+        "APIResponseValidationError",
+        "JSONSchemaValidationError",
+        "DecodingError",
+        "AnswerTooLarge",
+    }
 )
 _NETWORK: Final = frozenset(
     {"APIConnectionError", "TransportError", "ConnectionError", "ClientPayloadError"}
@@ -35,6 +41,7 @@ _LOST: Final = {
     "SSLError": "its certificate was not accepted",
     "ClientPayloadError": "the connection was lost in the middle of the answer",
     "ReadError": "the connection was lost",
+    "RemoteProtocolError": "the connection was lost",
 }
 
 _PREFIX: Final = re.compile(r"^(?:litellm\.)?\w+(?:: | - )(?=\S)")
@@ -57,22 +64,25 @@ def explain(error: BaseException, route: Route, timeout: float) -> BridgeError:
         return BridgeError("Timeout", message, retryable=True, duration=timeout)
     if status in (401, 403, 404) or names & _REFUSED or _is_missing_key(chain):
         return BridgeError("Configuration", f"{who}: {said}")
-    if names & _GARBLED:
-        return _garbled(who)
+    if names & _UNUSABLE:
+        return _unusable(who, too_large="AnswerTooLarge" in names)
     if names & _NETWORK:
         why = next((text for name, text in _LOST.items() if name in names), "no connection")
         at = f" at {route.api_base}" if route.api_base else ""
         return BridgeError("Network", f"cannot reach {who}{at}: {why}", retryable=True)
     if status in (400, 422) or names & _INVALID:
-        return BridgeError("Validation", f"{who}: {said}", field=_param(chain))
+        field = _param(chain) or ("messages" if "ContextWindowExceededError" in names else None)
+        return BridgeError("Validation", f"{who}: {said}", field=field)
     if "HTTPStatusError" not in names and "MidStreamFallbackError" not in names:
-        return _garbled(who)  # no refusal over HTTP: the answer itself was not usable
+        return _unusable(who)  # no refusal over HTTP: the answer itself was not usable
     again = status is None or status >= 500
     wait = _retry_after(chain)
     return BridgeError("Provider", f"{who}: {said}", retryable=again, retry_after=wait)
 
 
-def _garbled(who: str) -> BridgeError:
+def _unusable(who: str, *, too_large: bool = False) -> BridgeError:
+    if too_large:
+        return BridgeError("Limit", f"{who}: the answer is larger than max_response allows")
     message = f"{who}: what came back is not an answer of a model; is its base_url right?"
     return BridgeError("Serialization", message)
 

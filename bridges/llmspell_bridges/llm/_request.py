@@ -75,6 +75,14 @@ def messages(found: list[Message], policy: PolicyView) -> list[dict[str, Any]]:
     return [_message(m, f"messages[{i}]", policy) for i, m in enumerate(found)]
 
 
+def refuse_images(found: list[Message], model: str) -> None:
+    """For a model that reads text only. Raises `BridgeError` that names the first image."""
+    for i, message in enumerate(found):
+        for j, part in enumerate(message.content if isinstance(message.content, list) else []):
+            if isinstance(part, ImagePart):
+                raise _invalid(f"{model} reads no images", f"messages[{i}].content[{j}]")
+
+
 def _message(message: Message, at: str, policy: PolicyView) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": message.content}
     if isinstance(message.content, list):

@@ -147,7 +147,7 @@ def _data(content: str, route: Route) -> Any:
 
 
 def _cost(raw: Any, route: Route, litellm: Any) -> float | None:
-    if not route.priced:
+    if route.own:
         return None
     try:
         return float(litellm.completion_cost(raw, model=route.model))

@@ -68,8 +68,8 @@ class Route(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     timeout: float
     max_retries: int
-    priced: bool
-    """Whether litellm's price list speaks of this model; it does not of servers of your own."""
+    own: bool = False
+    """A server of the operator's own, or the local model: not on litellm's price list."""
 
     def options(self) -> dict[str, Any]:
         """The part of litellm's arguments that says where."""
@@ -162,7 +162,7 @@ class Router:
         _require_tls(provider, actual, policy)
         return Route(
             name=name, model=name, provider=provider, api_base=own.base_url, key=key,
-            timeout=own.timeout, max_retries=own.max_retries, priced=True,
+            timeout=own.timeout, max_retries=own.max_retries,
         )  # fmt: skip
 
     async def _route_local(self, model: str) -> Route:
@@ -171,7 +171,7 @@ class Router:
         return Route(
             name=f"{LOCAL}/{found.model}", model=f"openai/{found.model}", provider=LOCAL,
             api_base=found.base_url, key=Secret(found.api_key), headers=found.headers,
-            timeout=own.timeout, max_retries=own.max_retries, priced=False,
+            timeout=own.timeout, max_retries=own.max_retries, own=True,
         )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _route_own(provider: str, model: str, own: ProviderConfig, policy: PolicyVie
     return Route(
         name=f"{provider}/{model}", model=f"openai/{model}", provider=provider,
         api_base=own.base_url, key=_key_of(provider, own) or _NO_KEY,
-        timeout=own.timeout, max_retries=own.max_retries, priced=False,
+        timeout=own.timeout, max_retries=own.max_retries, own=True,
     )  # fmt: skip
 
 

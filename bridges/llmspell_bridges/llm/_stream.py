@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import UNSET
 
@@ -15,6 +15,10 @@ from . import _response
 if TYPE_CHECKING:
     from ._call import ModelCall
     from ._types import CompletionDelta, CompletionResponse
+
+SPARE_PIECES: Final = 1024
+"""Pieces of a stream beyond two for each token that it may have: role, end, usage, signs of life.
+litellm keeps 3 KB for each until the end, so a server must not send them without end."""
 
 
 class Answer:
@@ -27,6 +31,7 @@ class Answer:
         self._held = call.book()
         self._raw: Any = None
         self._chunks: list[Any] = []
+        self._most = SPARE_PIECES + 2 * call.bound.completion
         self._first: CompletionDelta | None = None
 
     @classmethod
@@ -79,6 +84,9 @@ class Answer:
             if raw is None:
                 return None
             self._chunks.append(raw)
+            if len(self._chunks) > self._most:
+                message = f"{self._call.route.name}: the stream goes on beyond max_tokens"
+                raise BridgeError("Limit", message)
             delta = _response.delta(raw)
             if delta is not None:
                 self._held.streamed += _size(delta)
