@@ -73,8 +73,10 @@ class RunBudget:
 
     def count_output(self, size: int) -> bool:
         """Count `size` bytes of console text or value. False when they are over the limit."""
+        if self._usage.output + size > self._policy.max_output:
+            return False
         self._usage.output += size
-        return self._usage.output <= self._policy.max_output
+        return True
 
 
 class RunReservation:

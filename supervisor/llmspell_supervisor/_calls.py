@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
-from llmspell_protocol import Call, Chunk, ErrorInfo, Fault, Reply, ValueRejected
-from msgspec import Raw
+from llmspell_protocol import Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
 
 from . import _ending
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from llmspell_bridges import BridgeRegistry, Stream
     from llmspell_protocol import Connection
 
@@ -24,8 +24,26 @@ if TYPE_CHECKING:
     from ._ending import Ending
     from ._policy import Policy
 
+STOP_GRACE: Final = 5.0
+"""Seconds for a bridge to clean up when its call is cancelled: an HTTP client closes its
+connections in milliseconds. What takes longer is left behind and logged; the report is not held."""
+MAX_MESSAGE: Final = 8192
+"""Characters of an error's message that a script gets: a provider may answer with a whole page."""
+
 _NULL = b"\xc0"  # msgpack's nil
 _log = logging.getLogger(__name__)
+
+
+class _Open(Struct, eq=False):
+    """A call that awaits its answer."""
+
+    task: asyncio.Task[None] | None = None
+    reading: asyncio.Task[bytes] | None = None
+    """Of a stream: what takes chunks from the bridge."""
+    room: asyncio.Event | None = None
+    """Of a stream: set when the script may have room for more."""
+    closed: bool = False
+    """Of a stream: the script wants no more."""
 
 
 class Calls:
@@ -38,61 +56,79 @@ class Calls:
         registry: BridgeRegistry,
         connection: Connection,
         channel: Channel,
+        *,
         end: Callable[[Ending], None],
+        fail: Callable[[BaseException], None],
         activity: Callable[[str], None],
     ) -> None:
+        """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict."""
         self.context: CallContext
         """Set when the clocks start, before the first call."""
+        self.faults: set[ErrorKind] = set()
+        """The kinds of error that scripts were given. What they say of others is their own."""
         self._policy = policy
         self._budget = budget
         self._registry = registry
         self._connection = connection
         self._channel = channel
         self._end = end
+        self._fail = fail
         self._activity = activity
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._credit: dict[int, asyncio.Event] = {}
-        self._closed: set[int] = set()
+        self._open: dict[int, _Open] = {}
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
         if not self._budget.count_call(call.method):
             self._end(_ending.call_limit(self._policy))
             return
-        if call.credit:
-            self._credit[call.id] = asyncio.Event()
-        self._spawn(call.id, self._serve(call))
+        state = self._open[call.id] = _Open(room=asyncio.Event() if call.credit else None)
+        state.task = asyncio.create_task(self._serve(call, state))
+        state.task.add_done_callback(lambda task: self._done(call.id, task))
 
     def credit(self, call: int) -> None:
         """The script has read chunks of a stream: there may be room for more."""
-        if call in self._credit:
-            self._credit[call].set()
+        if (state := self._open.get(call)) and state.room:
+            state.room.set()
 
     def close(self, call: int) -> None:
         """The script wants no more of a stream; its end is still answered."""
-        if call in self._credit and call in self._tasks:
-            self._closed.add(call)
-            self._tasks[call].cancel()
+        if (state := self._open.get(call)) and state.room:
+            # Not the whole task: it may not have begun, and it is what gives the answer.
+            state.closed = True
+            if state.reading:
+                state.reading.cancel()
 
-    async def cancel(self) -> None:
-        """Stop everything that is under way and wait until it has stopped."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def stop(self) -> None:
+        """Cancel everything that is under way: no bridge goes on after the verdict.
 
-    def _spawn(self, call: int, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks[call] = task
-        task.add_done_callback(lambda _: self._tasks.pop(call, None))
+        A task that is cancelled before it has begun never begins.
+        """
+        for state in self._open.values():
+            if state.task:
+                state.task.cancel()
 
-    async def _serve(self, call: Call) -> None:
+    async def wait(self) -> None:
+        """After `stop`: until the bridges have cleaned up, or `STOP_GRACE` has passed."""
+        tasks = [state.task for state in self._open.values() if state.task]
+        if not tasks:
+            return
+        _, left = await asyncio.wait(tasks, timeout=STOP_GRACE)
+        if left:
+            _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
+
+    def _done(self, call: int, task: asyncio.Task[None]) -> None:
+        self._open.pop(call, None)
+        if not task.cancelled() and (error := task.exception()):
+            self._fail(error)
+
+    async def _serve(self, call: Call, state: _Open) -> None:
         self._activity(call.method)
-        answer = await self._answer(call)
+        answer = await self._answer(call, state)
         if answer is None:
             return
-        self._credit.pop(call.id, None)
-        self._closed.discard(call.id)
+        state.room = None  # what the script now says of a stream crosses its end
+        if isinstance(answer, Fault):
+            self.faults.add(answer.error.kind)
         try:
             await self._channel.send(answer)
         except ValueRejected as error:
@@ -100,44 +136,72 @@ class Calls:
             await self._channel.send(Fault(call.id, refused))
         self._activity("running")
 
-    async def _answer(self, call: Call) -> Reply | Fault | None:
+    async def _answer(self, call: Call, state: _Open) -> Reply | Fault | None:
         """What to tell the script; nothing when the run ends over it."""
         try:
-            return Reply(call.id, Raw(await self._perform(call)))
+            return Reply(call.id, Raw(await self._perform(call, state)))
         except BudgetExceeded as error:
             self._end(_ending.cost_limit(self._policy, error))
             return None
         except BridgeError as error:
             if error.kind == "Internal":
                 _log.warning("%s", error, exc_info=error)
-            return Fault(call.id, error.info())
-        except asyncio.CancelledError:
-            if call.id not in self._closed:
-                raise
-            return Reply(call.id, Raw(_NULL))
+            return Fault(call.id, _bounded(error.info()))
 
-    async def _perform(self, call: Call) -> bytes:
+    async def _perform(self, call: Call, state: _Open) -> bytes:
         bridge = call.method.partition(".")[0]
         method = self._registry.get(call.method)
         if method is None or bridge not in self._policy.allow_bridges:
             raise BridgeError("Policy", f"{call.method} is not granted to this spell")
         if len(call.args) > self._policy.max_request:
-            raise BridgeError("Limit", f"{call.method}: the arguments are over max_request")
+            raise BridgeError(
+                "Limit",
+                f"{call.method}: {len(call.args)} bytes of arguments; the limit is"
+                f" {self._policy.max_request} (max_request)",
+            )
         if method.kind == "call":
             return await method.call(self.context, call.args)
-        if not call.credit:
+        if state.room is None:
             raise BridgeError("Validation", f"{call.method} is a stream: ask for chunks")
-        return await self._forward(call.id, method.stream(self.context, call.args))
+        if state.closed:
+            return _NULL
+        return await self._read(call.id, state, method.stream(self.context, call.args))
 
-    async def _forward(self, call: int, stream: Stream) -> bytes:
-        """Hand over chunk after chunk, never more than the script has room for."""
-        room = self._credit[call]
+    async def _read(self, call: int, state: _Open, stream: Stream) -> bytes:
+        """The closing value of a stream, once it has ended or the script has closed it."""
+        assert state.room is not None
+        state.reading = asyncio.create_task(self._forward(call, state.room, stream))
         try:
-            async for chunk in stream:
-                while not self._connection.credit(call):
-                    room.clear()
-                    await room.wait()
-                await self._channel.send(Chunk(call, Raw(chunk)))
+            return await state.reading
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not state.closed or (task and task.cancelling()):
+                raise
+            return _NULL
         finally:
-            await stream.aclose()
+            await _close(stream)
+
+    async def _forward(self, call: int, room: asyncio.Event, stream: Stream) -> bytes:
+        """Hand over chunk after chunk, never more than the script has room for.
+
+        The bridge is one chunk ahead, since the end of a stream needs no room.
+        """
+        async for chunk in stream:
+            while not self._connection.credit(call):
+                room.clear()
+                await room.wait()
+            await self._channel.send(Chunk(call, Raw(chunk)))
         return stream.closing
+
+
+async def _close(stream: Stream) -> None:
+    try:
+        await stream.aclose()
+    except Exception as error:  # noqa: BLE001 - a bug in a bridge's cleaning up ends no run
+        _log.warning("a stream did not close: %s", error, exc_info=error)
+
+
+def _bounded(info: ErrorInfo) -> ErrorInfo:
+    if len(info.message) <= MAX_MESSAGE:
+        return info
+    return replace(info, message=info.message[:MAX_MESSAGE] + "...")

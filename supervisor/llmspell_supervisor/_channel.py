@@ -1,13 +1,13 @@
 """The supervisor's end of one worker's pipes: bytes in, messages out, and back-pressure.
 
 Writing is one frame at a time. While a worker does not read, whoever has something for it waits
-here, holding at most one encoded frame, until the deadline ends the run.
+here, until the deadline ends the run. A frame that was begun is finished whatever becomes of its
+sender: half a frame would turn all that follows into nonsense.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from typing import Final, cast
@@ -36,7 +36,10 @@ class Channel:
         on_message: Callable[[WorkerMessage], None],
         on_end: Callable[[RemoteProtocolError | None], None],
     ) -> None:
-        """`on_end` is called once: with the breach, or with None when the worker has gone."""
+        """`on_end` is called once: with the breach, or with None when the worker has gone.
+
+        Neither callback may raise.
+        """
         self._connection = connection
         self._read_fd = read_fd
         self._write_fd = write_fd
@@ -44,7 +47,8 @@ class Channel:
         self._on_end = on_end
         self._turn = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
-        self._writable: asyncio.Future[None] | None = None
+        self._rest = memoryview(b"")  # of the frame that is being written
+        self._written: asyncio.Future[None] | None = None
         self._open = True
         self._loop.add_reader(read_fd, self._read)
 
@@ -54,32 +58,46 @@ class Channel:
         Raises `ValueRejected` when the message is over the cap of a frame.
         """
         async with self._turn:
-            if not self._open:
-                return
-            try:
-                rest = memoryview(self._connection.send(message))
-            except SessionOver:
-                return  # the worker has said its last word: nobody waits for this any more
-            while rest and self._open:
-                try:
-                    rest = rest[os.write(self._write_fd, rest) :]
-                except BlockingIOError:
-                    await self._until_writable()
-                except BrokenPipeError:
-                    return  # the worker has gone or closed its end; reading will tell which
+            await self._until_written()  # a frame that a cancelled sender has left
+            self.begin(message)
+            await self._until_written()
 
-    async def _until_writable(self) -> None:
-        self._writable = self._loop.create_future()
-        self._loop.add_writer(self._write_fd, self._wake)
+    def begin(self, message: HostMessage) -> None:
+        """Write what the pipe takes of a message and the rest later; nothing else may be under way.
+
+        Raises `ValueRejected` when the message is over the cap of a frame.
+        """
+        if not self._open:
+            return
         try:
-            await self._writable
-        finally:
-            if self._open:
-                self._loop.remove_writer(self._write_fd)
+            self._rest = memoryview(self._connection.send(message))
+        except SessionOver:
+            return  # the worker has said its last word: nobody waits for this any more
+        self._write()
+        if self._rest:
+            self._written = self._loop.create_future()
+            self._loop.add_writer(self._write_fd, self._write)
 
-    def _wake(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+    async def _until_written(self) -> None:
+        while self._written is not None:
+            await asyncio.shield(self._written)
+
+    def _write(self) -> None:
+        try:
+            while self._rest:
+                self._rest = self._rest[os.write(self._write_fd, self._rest) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._rest = memoryview(b"")  # the worker has gone: reading will tell how
+        self._release()
+
+    def _release(self) -> None:
+        """Nothing is under way any more: let go who waits for that."""
+        if self._written is not None:
+            self._loop.remove_writer(self._write_fd)
+            self._written.set_result(None)
+            self._written = None
 
     def _read(self) -> None:
         try:
@@ -109,7 +127,6 @@ class Channel:
         """Stop reading and writing; senders that wait are let go. The descriptors stay open."""
         if self._open:
             self._open = False
+            self._rest = memoryview(b"")
             self._loop.remove_reader(self._read_fd)
-            with contextlib.suppress(ValueError):
-                self._loop.remove_writer(self._write_fd)
-            self._wake()
+            self._release()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import Final, Literal
 
 import msgspec
+
 from llmspell_protocol.control import MAX_PACKET
 
 from . import _launch
@@ -46,30 +45,21 @@ async def diagnose() -> list[LayerState]:
 
 
 def _probe() -> list[LayerState]:
-    launched = _launch.spawn("probe")
-    launched.control.settimeout(PROBE_TIMEOUT)
     try:
+        launched = _launch.spawn("probe")
+    except OSError as error:
+        raise SupervisorError(f"the probe of this host was not started: {error}") from None
+    try:
+        launched.control.settimeout(PROBE_TIMEOUT)
         data = launched.control.recv(MAX_PACKET)
+        words = launched.last_words()
     except TimeoutError:
-        data = b""
+        data, words = b"", f"nothing within {PROBE_TIMEOUT:g} s"
     finally:
-        os.kill(launched.pid, signal.SIGKILL)
-        os.waitpid(launched.pid, 0)
-        launched.control.close()
-        os.set_blocking(launched.errors, False)
-    words = _last_line(launched.errors)
+        launched.stop()
     if not data:
-        raise SupervisorError(f"the probe of this host did not answer: {words or 'timed out'}")
+        raise SupervisorError(f"the probe of this host did not answer: {words}")
     return msgspec.msgpack.decode(data, type=list[LayerState])
-
-
-def _last_line(fd: int) -> str:
-    try:
-        return os.read(fd, 1 << 16).decode(errors="replace").strip().rpartition("\n")[2]
-    except BlockingIOError:
-        return ""
-    finally:
-        os.close(fd)
 
 
 def _cgroups() -> LayerState:

@@ -6,14 +6,16 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-from llmspell_protocol import ErrorInfo, Failure
 from msgspec import Struct
 
 from ._report import Problem
-from ._units import format_time, format_size
+from ._units import format_size, format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from llmspell_bridges import BudgetExceeded
+    from llmspell_protocol import ErrorKind, Failure
     from llmspell_protocol.control import Exited
 
     from ._policy import Policy
@@ -80,7 +82,11 @@ def call_limit(policy: Policy) -> Ending:
 def cost_limit(policy: Policy, cause: BudgetExceeded) -> Ending:
     """The run asked for more tokens or money than it may use."""
     if cause.what == "tokens":
-        limit, asked, left = f"{policy.max_tokens} tokens", f"{cause.asked:.0f}", f"{cause.left:.0f}"
+        limit, asked, left = (
+            f"{policy.max_tokens} tokens",
+            f"{cause.asked:.0f}",
+            f"{cause.left:.0f}",
+        )
         name, flag = "max_tokens", "--max-tokens"
     else:
         limit, asked, left = f"${policy.max_cost:g}", f"${cause.asked:.4g}", f"${cause.left:.4g}"
@@ -111,11 +117,20 @@ def supervisor_error(message: str, hint: str = "") -> Ending:
     return _limit("supervisor_error", message, hint)
 
 
-def from_failure(failure: Failure, policy: Policy) -> Ending:
-    """The worker said how the script failed."""
+def from_failure(failure: Failure, policy: Policy, *, faults: AbstractSet[ErrorKind]) -> Ending:
+    """The worker said how the script failed. `faults` are the kinds of error that it was given.
+
+    A script can raise an error of any kind; only what the host really sent is the host's word.
+    """
     if failure.cause == "memory":
         return memory_limit(policy)
-    verdict: Verdict = "policy_denied" if failure.error.kind == "Policy" else "script_error"
+    verdict: Verdict = "script_error"
+    if failure.error.kind == "Policy" and "Policy" in faults:
+        verdict = "policy_denied"
+    elif failure.error.kind == "Internal":
+        if "Internal" not in faults:
+            return engine_crash(failure.error.message)
+        verdict = "supervisor_error"
     return Ending(
         verdict,
         problem=Problem(
@@ -132,7 +147,8 @@ def from_failure(failure: Failure, policy: Policy) -> Ending:
 _HINTS: Final = {
     "syntax": "the spell was not run",
     "Conversion": "only null, booleans, numbers, strings, bytes, lists and maps can cross",
-    "Policy": "",
+    "Policy": "grant it, or leave it out of the spell",
+    "Internal": "a bridge failed; the spell is not to blame",
     "RateLimit": "wait and try again, or catch the error and look at retry_after",
 }
 
@@ -162,11 +178,4 @@ _CRASHES: Final = frozenset({-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -
 
 def engine_crash(message: str) -> Ending:
     """The engine failed, or was made to."""
-    return _limit(
-        "engine_crash", message, "the script engine failed; the supervisor is unharmed"
-    )
-
-
-def internal(message: str) -> ErrorInfo:
-    """What a script sees of a bug on our side: no more than that there was one."""
-    return ErrorInfo("Internal", message)
+    return _limit("engine_crash", message, "the script engine failed; the supervisor is unharmed")

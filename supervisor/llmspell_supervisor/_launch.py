@@ -6,8 +6,11 @@ core while the supervisor imports on the other.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib.util
 import os
+import signal
 import socket
 import sys
 from typing import Final, NamedTuple
@@ -23,6 +26,10 @@ ZYGOTE_PACKAGES: Final = (
 that hold these, and only these, are put on its path: never the current directory."""
 
 CONTROL_FD: Final = 3
+_PIPE_CAPACITY: Final = 64 * 1024
+"""Bytes that a pipe holds (pipe(7))."""
+_MAX_ERRORS: Final = 4096
+"""Bytes of standard error in which the last line is looked for."""
 _BOOT: Final = (
     "import sys; sys.path[:0] = {path!r}; "
     "from llmspell_workers.{module} import main; main(*sys.argv[1:])"
@@ -30,27 +37,57 @@ _BOOT: Final = (
 
 
 class Launched(NamedTuple):
-    """A process of the untrusted side, just spawned. The receiver owns both descriptors."""
+    """A process of the untrusted side, just spawned. The receiver owns it and both descriptors."""
 
     pid: int
     control: socket.socket
     """Our end of the control pair."""
     errors: int
-    """Read end of its standard error."""
+    """Read end of its standard error, non-blocking at both ends: nobody drains it, and what does
+    not fit is lost."""
+
+    def last_words(self) -> str:
+        """The last line of its standard error: the exception, if it raised one."""
+        try:
+            text = os.read(self.errors, _PIPE_CAPACITY)[-_MAX_ERRORS:].decode(errors="replace")
+        except OSError:
+            return ""
+        return text.strip().rpartition("\n")[2]
+
+    def stop(self) -> None:
+        """Kill and reap it, which takes a millisecond, and close both descriptors."""
+        self.control.close()
+        os.close(self.errors)
+        # Our own unreaped process: the pid is still its, unless an embedder reaps everything.
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 _prestarted: dict[tuple[str, bool], Launched] = {}
 
 
 def prestart(engine: str, *, strict: bool = True) -> None:
-    """Begin to start the zygote of `engine`; the next `launch` of the same takes it over."""
+    """Begin to start the zygote of `engine`; the next `launch` of the same takes it over.
+
+    What nobody took over is ended when the interpreter exits. Raises `OSError`.
+    """
+    if not _prestarted:
+        atexit.register(discard)
     key = (engine, strict)
     if key not in _prestarted:
         _prestarted[key] = _spawn_zygote(engine, strict=strict)
 
 
+def discard() -> None:
+    """End every zygote that was prestarted and not taken over."""
+    atexit.unregister(discard)
+    while _prestarted:
+        _prestarted.popitem()[1].stop()
+
+
 def launch(engine: str, *, strict: bool) -> Launched:
-    """Start a zygote of `engine`, or take over the one that `prestart` began."""
+    """Start a zygote of `engine`, or take over the one that `prestart` began. Raises `OSError`."""
     return _prestarted.pop((engine, strict), None) or _spawn_zygote(engine, strict=strict)
 
 
@@ -61,32 +98,38 @@ def _spawn_zygote(engine: str, *, strict: bool) -> Launched:
 def spawn(module: str, *arguments: str) -> Launched:
     """Run `main` of a module of `llmspell_workers` in a fresh interpreter of its own.
 
-    No environment, no inherited descriptor but the control socket and its standard error.
+    No environment, no inherited descriptor but the control socket and its standard error. Raises
+    `OSError`, and has opened nothing then.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    errors, errors_end = os.pipe()
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as undo:
+        ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        undo.callback(ours.close)
+        theirs.callback(control.close)
+        errors, errors_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        undo.callback(os.close, errors)
+        theirs.callback(os.close, errors_end)
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        theirs.callback(os.close, null)
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", "-c", _boot(module), *arguments],
             {},
-            file_actions=[
-                # The source descriptors are close-on-exec; dup2 makes copies that are not. The
-                # order matters where one of them is itself below 4: the target is taken last.
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL_FD + 7),
-                (os.POSIX_SPAWN_DUP2, null, 0),
-                (os.POSIX_SPAWN_DUP2, null, 1),
-                (os.POSIX_SPAWN_DUP2, errors_end, 2),
-                (os.POSIX_SPAWN_DUP2, CONTROL_FD + 7, CONTROL_FD),
-                (os.POSIX_SPAWN_CLOSE, CONTROL_FD + 7),
-            ],
+            file_actions=_file_actions(
+                {0: null, 1: null, 2: errors_end, CONTROL_FD: control.fileno()}
+            ),
         )
-    finally:
-        os.close(null)
-        os.close(errors_end)
-        theirs.close()
+        undo.pop_all()
     return Launched(pid, ours, errors)
+
+
+def _file_actions(places: dict[int, int]) -> list[tuple[int, int] | tuple[int, int, int]]:
+    """Put descriptors at their places, in two steps: a source may sit where another one belongs."""
+    spare = max(*places, *places.values()) + 1
+    up = [(os.POSIX_SPAWN_DUP2, fd, spare + i) for i, fd in enumerate(places.values())]
+    down = [(os.POSIX_SPAWN_DUP2, spare + i, place) for i, place in enumerate(places)]
+    # The copies are not close-on-exec, as the originals are.
+    close = [(os.POSIX_SPAWN_CLOSE, spare + i) for i in range(len(places))]
+    return [*up, *down, *close]
 
 
 def _boot(module: str) -> str:

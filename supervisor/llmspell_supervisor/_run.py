@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+from msgspec import Raw
 
 from llmspell_bridges import CallContext
 from llmspell_protocol import (
@@ -28,32 +31,37 @@ from llmspell_protocol import (
     unpack,
 )
 from llmspell_protocol.control import WorkerOptions
-from msgspec import Raw
 
 from . import _ending
 from ._budget import ENTRY_COST, RunBudget
 from ._calls import Calls
 from ._channel import Channel
 from ._ending import Ending
-from ._errors import SupervisorError
-from ._policy import MIB, Policy
+from ._policy import ENGINE_OVERHEAD, Policy
 from ._report import LogEntry, RunReport, Usage
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
+    from llmspell_protocol import LogLevel
 
     from ._spell import Spell
-    from ._zygotes import Worker, Zygote
+    from ._worker import Worker
+    from ._zygotes import Zygote
 
 READY_TIMEOUT: Final = 20.0
 """Seconds for a forked worker to be locked and say Ready, which takes 2 to 30 ms."""
-ENGINE_OVERHEAD: Final = 32 * MIB
-"""Bytes of a worker that are not the script's: the interpreter and the engine's own. The engine's
-heap limit is that much below the worker's, so that its own error comes before the kernel's."""
+EXIT_PATIENCE: Final = 2.0
+"""Seconds between the end of a worker's pipe and its exit, so that it is told by its true status.
+Both happen in the same system call; what the zygote reports of it arrives a millisecond later."""
 ENVELOPE: Final = 64 * 1024
 """Bytes that a frame may have beyond the value in it."""
+CPU_PRECISION: Final = 0.005
+"""Seconds between two looks at a processor clock that is about to reach its limit."""
 _CPU_BACKSTOP: Final = 2
 """Seconds of `RLIMIT_CPU` above the limit that the supervisor's clock enforces first."""
+_CPUS: Final = len(os.sched_getaffinity(0))
+"""How much faster than the wall's a worker's processor clock can run: it may have threads."""
+_NULL: Final = b"\xc0"  # msgpack's nil: no value, which is no output
 
 
 class Run:
@@ -71,13 +79,12 @@ class Run:
         model: str | None,
         on_log: Callable[[LogEntry], None] | None,
         on_activity: Callable[[str], None] | None,
+        mode: Literal["execute", "validate"] = "execute",
     ) -> None:
         self._spell = spell
-        self._params = params
         self._policy = policy
         self._registry = registry
         self._number = number
-        self._env = env
         self._model = model
         self._on_log = on_log
         self._activity = on_activity or (lambda _: None)
@@ -86,36 +93,58 @@ class Run:
         self._logs: list[LogEntry] = []
         self._layers: dict[str, str] = {}
         self._ending: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
-        self._deadline = math.inf
-        self._began = 0.0
+        self._began: float | None = None
+        self._ended = 0.0
         self._cpu_began = 0.0
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: dict[Literal["ready", "wall", "cpu"], asyncio.TimerHandle] = {}
+        self._worker: Worker | None = None
+        self._channel: Channel | None = None
+        self._calls: Calls | None = None
+        overhead = ENGINE_OVERHEAD.get(spell.engine, max(ENGINE_OVERHEAD.values()))
+        self._heap = policy.memory - overhead
+        self._start = self._start_message(params, env, mode)
 
     # --- the whole ------------------------------------------------------------------------------
 
-    async def execute(
-        self, zygote: Zygote, mode: Literal["execute", "validate"] = "execute"
-    ) -> RunReport:
-        """Run it. Returns the report whatever the spell did; raises `SupervisorError` before."""
+    async def execute(self, zygote: Zygote) -> RunReport:
+        """Run it. Returns the report whatever the spell did.
+
+        Raises `SupervisorError` when no worker can be had, and what a callback of the embedder's
+        raised.
+        """
         self._activity("starting")
-        self._mode: Literal["execute", "validate"] = mode
+        if not await self._started(zygote):
+            return self._report(self._ending.result() or _ending.cancelled(), None, zygote)
         async with zygote.worker(self._options()) as worker:
-            self._open(worker)
             try:
+                self._open(worker)
                 ending = await asyncio.shield(self._ending)
-                if ending is None:  # the pipe has ended: the exit status tells why
-                    await self._exit_of(worker)
+                if ending is None and not await self._has_exited(worker):
+                    ending = _ending.protocol_violation("the worker closed its pipe and went on")
             finally:
                 self._stop()
                 worker.kill()
-                await self._calls.cancel()
-        return self._report(ending, worker, zygote)
+                if self._calls:
+                    await self._calls.wait()
+        return self._report(ending or self._last_word(worker), worker, zygote)
+
+    async def _started(self, zygote: Zygote) -> bool:
+        """Wait for the zygote; False when the run was ended before it was there."""
+        starting = asyncio.create_task(zygote.start())
+        try:
+            await asyncio.wait((starting, self._ending), return_when=asyncio.FIRST_COMPLETED)
+            if self._ending.done():
+                return False
+            starting.result()
+            return True
+        finally:
+            starting.cancel()
 
     def _open(self, worker: Worker) -> None:
         connection = Connection(Role.HOST, self._caps())
         self._worker = worker
         self._channel = Channel(
-            connection, worker.read_fd, worker.write_fd, self._handle, self._closed
+            connection, worker.read_fd, worker.write_fd, self._receive, self._closed
         )
         self._calls = Calls(
             self._policy,
@@ -123,11 +152,13 @@ class Run:
             self._registry,
             connection,
             self._channel,
-            self._end,
-            self._activity,
+            end=self._end,
+            fail=self._fail,
+            activity=self._activity,
         )
-        loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(READY_TIMEOUT, self._never_ready))
+        self._after("ready", READY_TIMEOUT, self._never_ready)
+        if self._ending.done():  # cancelled while the worker was being forked
+            self._stop()
 
     def cancel(self) -> None:
         """End the run with the verdict `cancelled`."""
@@ -138,20 +169,32 @@ class Run:
         if not self._ending.done():
             self._ending.set_result(ending)
             self._stop()
-            if ending is not None:
+            if ending is not None and self._worker:
                 self._worker.kill()
 
+    def _fail(self, error: BaseException) -> None:
+        """End the run by an exception of ours, or of a callback of the embedder's."""
+        if not self._ending.done():
+            self._ending.set_exception(error)
+            self._ending.exception()  # marked as seen: a cancelled run does not look
+            self._stop()
+
     def _stop(self) -> None:
-        for timer in self._timers:
+        """Nothing is read, written, begun or committed from here on."""
+        if self._began is not None and not self._ended:
+            self._ended = time.monotonic()
+        for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._channel.close()
+        if self._channel:
+            self._channel.close()
+        if self._calls:
+            self._calls.stop()
 
-    async def _exit_of(self, worker: Worker) -> None:
+    async def _has_exited(self, worker: Worker) -> bool:
         """Give a worker whose pipe has ended a moment to exit by itself, for its true status."""
-        with contextlib.suppress(TimeoutError, SupervisorError):
-            async with asyncio.timeout(0.5):
-                await asyncio.shield(worker.exited)
+        await asyncio.wait({worker.exited}, timeout=EXIT_PATIENCE)
+        return worker.exited.done()
 
     # --- limits ---------------------------------------------------------------------------------
 
@@ -159,19 +202,27 @@ class Run:
         policy = self._policy
         return WorkerOptions(
             memory=policy.memory,
-            heap=policy.memory - ENGINE_OVERHEAD,
+            heap=self._heap,
             cpu_seconds=math.ceil(policy.cpu) + _CPU_BACKSTOP,
             jit=policy.jit,
         )
 
     def _caps(self) -> Caps:
         policy = self._policy
+        start = len(msgspec.msgpack.encode(self._start))
         return Caps(
             worker_frame=max(policy.max_request, policy.max_output) + ENVELOPE,
-            host_frame=max(policy.max_response, len(self._spell.source) * 3 + len(self._params))
-            + ENVELOPE,
+            host_frame=max(policy.max_response + ENVELOPE, start),
             in_flight=policy.max_concurrent,
         )
+
+    def _after(
+        self,
+        name: Literal["ready", "wall", "cpu"],
+        seconds: float,
+        act: Callable[[], None],
+    ) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, act)
 
     def _never_ready(self) -> None:
         self._end(
@@ -181,33 +232,38 @@ class Run:
             )
         )
 
-    def _start_clocks(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timers.pop().cancel()
+    def _start_clocks(self, worker: Worker) -> None:
+        self._timers.pop("ready").cancel()
         self._began = time.monotonic()
-        self._deadline = self._began + self._policy.timeout
-        self._cpu_began = self._worker.cpu_time()
-        self._timers.append(
-            loop.call_later(self._policy.timeout, self._end, _ending.wall_limit(self._policy))
-        )
+        self._cpu_began = worker.cpu_time()
+        self._after("wall", self._policy.timeout, self._too_long)
         self._check_cpu()
+
+    def _too_long(self) -> None:
+        self._end(_ending.wall_limit(self._policy))
 
     def _check_cpu(self) -> None:
         """Look at the worker's processor clock, and again when it can first be over the limit."""
-        used = self._worker.cpu_time() - self._cpu_began
-        if used >= self._policy.cpu:
+        assert self._worker is not None
+        left = self._policy.cpu - (self._worker.cpu_time() - self._cpu_began)
+        if left <= 0:
             self._end(_ending.cpu_limit(self._policy))
-            return
-        pause = max((self._policy.cpu - used) / 2, 0.005) if used else self._policy.cpu
-        self._cpu_timer = asyncio.get_running_loop().call_later(pause, self._check_cpu)
-        self._timers[1:] = [self._cpu_timer]
+        else:
+            self._after("cpu", max(left / _CPUS, CPU_PRECISION), self._check_cpu)
 
     # --- messages -------------------------------------------------------------------------------
 
     def _closed(self, breach: RemoteProtocolError | None) -> None:
         self._end(_ending.protocol_violation(str(breach)) if breach else None)
 
+    def _receive(self, message: WorkerMessage) -> None:
+        try:
+            self._handle(message)
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the run
+            self._fail(error)
+
     def _handle(self, message: WorkerMessage) -> None:
+        assert self._calls is not None
         match message:
             case Ready():
                 self._ready(message)
@@ -222,33 +278,42 @@ class Run:
             case Result(value):
                 self._result(bytes(value))
             case Failure():
-                self._failed(message)
+                self._end(self._failed(message, self._calls))
             case _:
-                self._end(_ending.protocol_violation("an answer to what was never asked"))
+                # The books refuse an answer to what was never asked, and this host asks nothing.
+                raise AssertionError(message)
 
     def _ready(self, message: Ready) -> None:
+        assert self._worker is not None
+        assert self._channel is not None
+        assert self._calls is not None
         self._layers.update(message.layers)
-        self._start_clocks()
+        self._start_clocks(self._worker)
         self._calls.context = self._context()
         self._activity("running")
+        self._channel.begin(self._start)
+
+    def _start_message(
+        self, params: bytes, env: Mapping[str, str], mode: Literal["execute", "validate"]
+    ) -> Start:
         policy = self._policy
-        start = Start(
-            mode=self._mode,
+        return Start(
+            mode=mode,
             name=self._spell.name,
             source=self._spell.source,
-            params=Raw(self._params),
-            env=dict(self._env),
+            params=Raw(params),
+            env=dict(env),
             manifest=self._registry.manifest(policy.allow_bridges),
             limits=WorkerLimits(
-                heap=policy.memory - ENGINE_OVERHEAD,
+                heap=self._heap,
                 max_request=policy.max_request,
                 max_result=policy.max_output,
                 max_in_flight=policy.max_concurrent,
             ),
         )
-        self._starting = asyncio.create_task(self._channel.send(start))
 
-    def _console(self, level: Any, text: str) -> None:
+    def _console(self, level: LogLevel, text: str) -> None:
+        assert self._began is not None
         size = max(len(text.encode()) + 1, ENTRY_COST)
         if not self._budget.count_output(size):
             self._end(_ending.output_limit(self._policy))
@@ -259,26 +324,28 @@ class Run:
             self._on_log(entry)
 
     def _result(self, value: bytes) -> None:
-        if not self._budget.count_output(len(value)):
+        if value != _NULL and not self._budget.count_output(len(value)):
             self._end(_ending.output_limit(self._policy))
             return
         self._end(Ending("ok", value=value))
 
-    def _failed(self, message: Failure) -> None:
-        if not self._began:
-            self._end(_ending.supervisor_error(f"no worker: {message.error.message}"))
-        elif message.error.kind == "Internal":
-            self._end(_ending.engine_crash(message.error.message))
-        elif message.error.field == "max_output":
-            self._end(_ending.output_limit(self._policy))
-        else:
-            self._end(_ending.from_failure(message, self._policy))
+    def _failed(self, message: Failure, calls: Calls) -> Ending:
+        """What a worker's last word comes to, as far as the host can bear it out."""
+        error = message.error
+        if self._began is None:
+            return _ending.supervisor_error(
+                f"no worker: {error.message}", "run 'llmspell-supervisor doctor'"
+            )
+        if error.kind == "Limit" and error.field == "max_output":
+            return _ending.output_limit(self._policy)
+        return _ending.from_failure(message, self._policy, faults=calls.faults)
 
     def _context(self) -> CallContext:
+        assert self._began is not None
         return CallContext(
             run_id=str(self._number),
             spell=self._spell.name,
-            deadline=self._deadline,
+            deadline=self._began + self._policy.timeout,
             policy=self._policy,
             budget=self._budget,
             model=self._model,
@@ -286,23 +353,31 @@ class Run:
 
     # --- the report -----------------------------------------------------------------------------
 
-    def _report(self, ending: Ending | None, worker: Worker, zygote: Zygote) -> RunReport:
-        usage = self._usage
-        if self._began:
-            usage.wall = time.monotonic() - self._began
-        peak, exited = worker.peak_memory, worker.exit
-        if exited is not None:
-            usage.cpu = exited.cpu
-            peak = peak or exited.max_rss
-        usage.peak_memory = peak
-        if ending is None:
-            ending = (
-                _ending.from_exit(
-                    exited, self._policy, peak=peak, out_of_memory=worker.out_of_memory
-                )
-                if exited
-                else _ending.supervisor_error("the zygote died, and the worker with it")
+    def _last_word(self, worker: Worker) -> Ending:
+        """What to make of a worker that ended without one."""
+        if worker.exit is None:
+            return _ending.supervisor_error("the zygote died, and the worker with it")
+        ending = _ending.from_exit(
+            worker.exit,
+            self._policy,
+            peak=worker.peak_memory or worker.exit.max_rss,
+            out_of_memory=worker.out_of_memory,
+        )
+        if self._began is None and ending.verdict != "memory_limit" and ending.problem:
+            return _ending.supervisor_error(
+                f"{ending.problem.message} before it was ready", "run 'llmspell-supervisor doctor'"
             )
+        return ending
+
+    def _report(self, ending: Ending, worker: Worker | None, zygote: Zygote) -> RunReport:
+        usage = self._usage
+        if self._began is not None:
+            usage.wall = self._ended - self._began
+        if worker is not None:
+            usage.peak_memory = worker.peak_memory
+            if worker.exit is not None:
+                usage.cpu = worker.exit.cpu
+                usage.peak_memory = usage.peak_memory or worker.exit.max_rss
         return RunReport(
             spell=self._spell.name,
             engine=self._spell.engine,

@@ -7,15 +7,16 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
+
 from llmspell_bridges import BridgeError, BridgeRegistry, load
 from llmspell_protocol import ValueRejected, pack
 from llmspell_protocol.control import MethodDoc
 
 from ._cgroups import Cgroups
-from ._errors import ConfigError, UsageError
+from ._errors import ConfigError, SupervisorError, UsageError
 from ._policy import Policy
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
@@ -58,28 +59,41 @@ class Supervisor:
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
     ) -> None:
-        """`model` is the operator's choice and stands above what spells name. The callbacks get
-        each console entry as it arrives and, in a word, what a run is doing.
+        """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
+
+        `model` is the operator's choice and stands above what spells name. The callbacks get each
+        console entry as it arrives and, in a word, what a run is doing.
         """
         self._config = config
         self._model = model
         self._on_log = on_log
         self._on_activity = on_activity
         self._zygotes: dict[tuple[str, bool], Zygote] = {}
-        self._runs: set[Run] = set()
+        self._dying: list[Zygote] = []
+        self._runs: dict[Run, asyncio.Future[None]] = {}
         self._numbers = itertools.count(1)
+        self._open = False
 
-    async def __aenter__(self) -> Supervisor:
-        self._cgroups = Cgroups()
+    async def __aenter__(self) -> Self:
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
+        self._cgroups = Cgroups()
+        self._open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Cancel what still runs, wait for it, and end everything that was started."""
+        self._open = False
         self.cancel_all()
-        for zygote in self._zygotes.values():
-            zygote.close()
-        self._cgroups.close()
-        await self._registry.close()
+        try:
+            if self._runs:
+                await asyncio.wait(self._runs.values())
+        finally:
+            try:
+                zygotes = [*self._zygotes.values(), *self._dying]
+                await asyncio.gather(*(zygote.close() for zygote in zygotes))
+            finally:
+                self._cgroups.close()
+                await self._registry.close()
 
     def _load(self, name: str) -> Any:
         settings = self._config.bridges.get(name) if self._config else None
@@ -103,7 +117,8 @@ class Supervisor:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
 
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
-        host refuses a layer of containment, `SupervisorError` when no worker can be had.
+        host refuses a layer of containment, `SupervisorError` when no worker can be had, and what
+        a callback raised: then the run has been ended.
         """
         return await self._execute(spell, params or {}, policy or Policy(), "execute")
 
@@ -125,8 +140,8 @@ class Supervisor:
             raise UsageError(f"parameters: {error}") from None
         zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
         if mode == "execute":
-            self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
-        await zygote.start()
+            named = [name for name in policy.allow_bridges if name in spell.source]
+            self._registry.prefetch(named)  # a hint: an import in the background, at worst idle
         run = Run(
             spell,
             packed,
@@ -137,18 +152,23 @@ class Supervisor:
             model=self._model,
             on_log=self._on_log,
             on_activity=self._on_activity,
+            mode=mode,
         )
-        self._runs.add(run)
+        over = self._runs[run] = asyncio.get_running_loop().create_future()
         try:
-            return await run.execute(zygote, mode)
+            return await run.execute(zygote)
         finally:
-            self._runs.discard(run)
+            del self._runs[run]
+            over.set_result(None)
 
     def _zygote(self, engine: str, *, strict: bool) -> Zygote:
         """The zygote of an engine; a new one where there is none or it has died."""
+        if not self._open:
+            raise SupervisorError("this supervisor is not open", "use it inside 'async with'")
         key = (engine, strict)
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.dead:
+            self._dying = [old for old in (*self._dying, zygote) if old and not old.gone]
             zygote = self._zygotes[key] = Zygote(engine, self._cgroups, strict=strict)
         return zygote
 
@@ -161,9 +181,7 @@ class Supervisor:
         """What the engines say of themselves; starts their zygotes. Raises `SupervisorError`."""
         zygotes = [self._zygote(name, strict=True) for name in names]
         hellos = await asyncio.gather(*(zygote.start() for zygote in zygotes))
-        return [
-            EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos
-        ]
+        return [EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos]
 
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:

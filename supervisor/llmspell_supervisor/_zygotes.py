@@ -1,4 +1,4 @@
-"""Zygotes and the workers that they fork, as the supervisor holds them.
+"""Zygotes, as the supervisor holds them: start, fork workers on request, end.
 
 A `Worker` exists only inside `Zygote.worker(...)`: whatever happens in there, it is killed by its
 pidfd and its control group, reaped by the zygote, and its descriptors are closed.
@@ -6,119 +6,60 @@ pidfd and its control group, reaped by the zygote, and its descriptors are close
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import signal
 import socket
-import time
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final
 
 import msgspec
+
 from llmspell_protocol import control
 
 from . import _launch
-from ._cgroups import Cgroups, WorkerGroup
+from ._cgroups import Cgroups
 from ._errors import IsolationError, SupervisorError
+from ._worker import Worker
 
 BOOT_TIMEOUT: Final = 30.0
 """Seconds for a zygote to say Hello: it takes 0.1 to 0.5, more on a cold disk under load."""
 FORK_TIMEOUT: Final = 10.0
 """Seconds for a fork, which takes about 1 ms."""
+FORKS_AT_ONCE: Final = 16
+"""Forks that are asked for and not yet answered. They queue in the zygote anyway; so few never
+fill the control socket, nor the count of descriptors that may be under way (unix(7))."""
 REAP_TIMEOUT: Final = 5.0
 """Seconds for a killed worker to be reaped; past it the whole zygote is killed."""
-_MAX_ERRORS: Final = 4096
-"""Bytes of a zygote's standard error that are kept for a message."""
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds for a zygote to exit by itself, which takes 2 to 10 ms; past it it is killed."""
+
+_RECEIVE_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 
 class ZygoteDied(SupervisorError):
     """The zygote has gone, and with it every worker that it had forked."""
 
 
-class Worker:
-    """One forked worker: two pipe ends, a pidfd, and what became of it."""
-
-    def __init__(self, number: int, group: WorkerGroup, read_fd: int, write_fd: int) -> None:
-        self.number = number
-        self.group = group
-        self.read_fd = read_fd
-        """Non-blocking; what the worker says."""
-        self.write_fd = write_fd
-        """Non-blocking; what the worker hears."""
-        loop = asyncio.get_running_loop()
-        self.forked: asyncio.Future[None] = loop.create_future()
-        self.exited: asyncio.Future[control.Exited] = loop.create_future()
-        self.peak_memory = 0
-        """Bytes that its control group counted at most; 0 where the host does not count."""
-        self.out_of_memory = False
-        """Whether the kernel killed in its control group for want of memory."""
-        self._pidfd = -1
-        self._clock: int | None = None
-
-    def attach(self, pidfd: int) -> None:
-        """Take over the pidfd that the zygote sent."""
-        self._pidfd = pidfd
-        pid = _pid_of(pidfd)
-        # The clock id of another process (clock_getcpuclockid(3)): ~pid << 3 | CPUCLOCK_SCHED.
-        self._clock = (~pid << 3) | 2 if pid > 0 else None
-        self.forked.set_result(None)
-
-    @property
-    def pid(self) -> int:
-        """The worker's pid in our own namespace, for display only; -1 when it has gone."""
-        return _pid_of(self._pidfd)
-
-    def cpu_time(self) -> float:
-        """Seconds of processor time used so far, all threads; 0.0 once the worker has gone."""
-        if self._clock is None:
-            return 0.0
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` whole, whatever cancellations come meanwhile; they are raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
         try:
-            return time.clock_gettime(self._clock)
-        except OSError:
-            return 0.0
-
-    def kill(self) -> None:
-        """Kill it now. A pidfd names this worker for ever: a recycled pid cannot be hit."""
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        self.group.kill()
-
-    @property
-    def exit(self) -> control.Exited | None:
-        """How it ended; none while it lives, or when its zygote died before it could tell."""
-        done = self.exited.done() and not self.exited.cancelled()
-        return self.exited.result() if done and not self.exited.exception() else None
-
-    def fail(self, error: Exception) -> None:
-        """The zygote has gone: nobody will hear of this worker again."""
-        for future in (self.forked, self.exited):
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # marked as seen: not every path awaits both
-
-    def close(self) -> None:
-        """Close every descriptor."""
-        for fd in (self.read_fd, self.write_fd, self._pidfd):
-            if fd >= 0:
-                os.close(fd)
-        self.read_fd = self.write_fd = self._pidfd = -1
-
-
-def _pid_of(pidfd: int) -> int:
-    if pidfd < 0:
-        return -1
-    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{pidfd}") as file:
-        for line in file:
-            if line.startswith("Pid:"):
-                return int(line.split()[1])
-    return -1
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 class Zygote:
-    """The supervisor's end of one zygote."""
+    """The supervisor's end of one zygote. Used once: what died is replaced by another one."""
 
     def __init__(self, engine: str, cgroups: Cgroups, *, strict: bool) -> None:
         self.engine = engine
@@ -126,175 +67,284 @@ class Zygote:
         self._strict = strict
         self._numbers = itertools.count(1)
         self._workers: dict[int, Worker] = {}
-        self._pid = -1
-        self._control: socket.socket | None = None
-        self._errors = -1
-        self._hello: asyncio.Future[control.Hello] | None = None
+        self._turns = asyncio.Semaphore(FORKS_AT_ONCE)
+        self._launched: _launch.Launched | None = None
+        self._pidfd = -1
+        self._hello: asyncio.Future[control.Hello] = asyncio.get_running_loop().create_future()
+        self._silent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reaped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._boot: asyncio.TimerHandle | None = None
         self._decode = msgspec.msgpack.Decoder(control.ZygoteMessage).decode
 
+    # --- its life -------------------------------------------------------------------------------
+
     async def start(self) -> control.Hello:
-        """Start it, once, and wait until it is jailed.
+        """Start it, once, and wait until it is jailed. May be cancelled; the zygote starts on.
 
         Raises `IsolationError` when a layer of containment is missing, `SupervisorError` otherwise.
         """
-        if self._hello is None:
-            loop = asyncio.get_running_loop()
-            self._hello = loop.create_future()
-            self._pid, self._control, self._errors = _launch.launch(
-                self.engine, strict=self._strict
-            )
-            self._control.setblocking(False)
-            os.set_blocking(self._errors, False)
-            loop.add_reader(self._control.fileno(), self._receive)
+        if self._launched is None:
+            self._launch()
+        return await asyncio.shield(self._hello)
+
+    def _launch(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(BOOT_TIMEOUT):
-                return await asyncio.shield(self._hello)
-        except TimeoutError:
+            launched = _launch.launch(self.engine, strict=self._strict)
+            try:
+                self._pidfd = os.pidfd_open(launched.pid)
+            except OSError:
+                launched.stop()
+                raise
+        except OSError as error:
             raise SupervisorError(
-                f"the {self.engine} zygote did not start within {BOOT_TIMEOUT:g} s",
-                "run 'llmspell-supervisor doctor'",
+                f"the {self.engine} zygote was not started: {error.strerror}", _hint(error)
             ) from None
+        self._launched = launched
+        loop.add_reader(launched.control.fileno(), self._receive)
+        loop.add_reader(self._pidfd, self._reap_process)
+        self._boot = loop.call_later(BOOT_TIMEOUT, self._never_booted)
+
+    def _never_booted(self) -> None:
+        self._die(f"it was not ready within {BOOT_TIMEOUT:g} s")
 
     @property
     def hello(self) -> control.Hello | None:
         """What it said of itself, once it is jailed."""
-        done = self._hello is not None and self._hello.done() and not self._hello.exception()
-        return self._hello.result() if self._hello is not None and done else None
+        done = self._hello.done() and not self._hello.exception()
+        return self._hello.result() if done else None
 
     @property
     def dead(self) -> bool:
         """Whether it was started and can fork no more."""
-        return self._hello is not None and self._control is None
+        return self._silent.done()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it is left to wait for."""
+        return self._launched is None or (self._silent.done() and self._reaped.done())
+
+    async def close(self) -> None:
+        """End it, and with it, as pid 1 of its namespace, every worker; wait until it has gone."""
+        if self._launched is None:
+            return
+        if self._silent.done():
+            pass  # it is dying already
+        elif self._hello.done():
+            # It reads the end of the stream and exits. The process that we started waits for it,
+            # so when that one has been reaped, nothing is left.
+            self._launched.control.shutdown(socket.SHUT_WR)
+        else:
+            self._kill()  # it boots, and would not look at its socket for a while
+        if not await self._is_gone_within(CLOSE_TIMEOUT):
+            self._die("it did not end")
+            await self._is_gone_within(CLOSE_TIMEOUT)
+
+    async def _is_gone_within(self, seconds: float) -> bool:
+        await asyncio.wait({self._silent, self._reaped}, timeout=seconds)
+        return self.gone
+
+    def _kill(self) -> None:
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _die(self, reason: str) -> None:
+        """It must go: kill it, and let everybody know who waits for it."""
+        self._kill()
+        self._fall_silent(reason)
+
+    def _fall_silent(self, reason: str, error: SupervisorError | None = None) -> None:
+        """It will say no more: let everybody know who waits for it."""
+        if self._silent.done() or self._launched is None:
+            return
+        self._silent.set_result(None)
+        if self._boot:
+            self._boot.cancel()
+        asyncio.get_running_loop().remove_reader(self._launched.control.fileno())
+        self._launched.control.close()
+        detail = self._launched.last_words() or reason
+        os.close(self._launched.errors)
+        error = error or ZygoteDied(
+            f"the {self.engine} zygote has died{': ' if detail else ''}{detail}",
+            "run 'llmspell-supervisor doctor'",
+        )
+        if not self._hello.done():
+            self._hello.set_exception(error)
+            self._hello.exception()  # marked as seen: perhaps nobody waits any more
+        for worker in self._workers.values():
+            worker.fail(error)
+
+    def _reap_process(self) -> None:
+        """The process that we started has ended: reap it."""
+        assert self._launched is not None
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        with contextlib.suppress(ChildProcessError):  # an embedder may reap everything
+            os.waitpid(self._launched.pid, os.WNOHANG)
+        self._reaped.set_result(None)
+
+    # --- workers --------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def worker(self, options: control.WorkerOptions) -> AsyncIterator[Worker]:
-        """A fresh worker, dead and reaped at the end of the block."""
+        """A fresh worker, dead and reaped at the end of the block. Raises `SupervisorError`."""
         await self.start()
-        number = next(self._numbers)
-        group = self._cgroups.create(number, options.memory)
-        worker_in, our_out = os.pipe()
-        our_in, worker_out = os.pipe()
-        os.set_blocking(our_in, False)
-        os.set_blocking(our_out, False)
-        worker = Worker(number, group, our_in, our_out)
-        self._workers[number] = worker
-        theirs = [worker_in, worker_out, *group.open_procs()]
+        await self._turns.acquire()
         try:
-            self._send_fork(number, options, theirs)
-            async with asyncio.timeout(FORK_TIMEOUT):
-                await worker.forked
+            worker = self._request(options)
+        except BaseException:
+            self._turns.release()
+            raise
+        try:
+            await self._until_forked(worker)
             yield worker
         finally:
             await self._finish(worker)
 
-    def _send_fork(self, number: int, options: control.WorkerOptions, fds: list[int]) -> None:
+    def _request(self, options: control.WorkerOptions) -> Worker:
+        """Ask for a worker; `forked` tells when there is one. Leaves nothing open if it raises."""
+        number = next(self._numbers)
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as undo:
+            group = self._cgroups.create(number, options.memory)
+            undo.callback(group.remove)
+            try:
+                our_in, worker_out = _pipe(undo, theirs)
+                worker_in, our_out = _pipe(theirs, undo)
+                fds = [worker_in, worker_out]
+                for fd in group.open_procs():
+                    theirs.callback(os.close, fd)
+                    fds.append(fd)
+                os.set_blocking(our_in, False)
+                os.set_blocking(our_out, False)
+                self._send(control.Fork(number, options), fds)
+            except OSError as error:
+                raise SupervisorError(
+                    f"a worker was not forked: {error.strerror}", _hint(error)
+                ) from None
+            undo.pop_all()
+        worker = self._workers[number] = Worker(number, group, our_in, our_out)
+        worker.forked.add_done_callback(lambda _: self._turns.release())
+        return worker
+
+    def _send(self, message: control.Fork, fds: list[int]) -> None:
+        if self._launched is None or self._silent.done():
+            raise ZygoteDied(f"the {self.engine} zygote has died")
+        socket.send_fds(
+            self._launched.control, [msgspec.msgpack.encode(message)], fds, socket.MSG_DONTWAIT
+        )
+
+    async def _until_forked(self, worker: Worker) -> None:
         try:
-            if self._control is None:
-                raise ZygoteDied(f"the {self.engine} zygote has died")
-            packet = msgspec.msgpack.encode(control.Fork(number, options))
-            socket.send_fds(self._control, [packet], fds)
-        except OSError as error:
-            raise ZygoteDied(f"the {self.engine} zygote does not answer: {error}") from None
-        finally:
-            for fd in fds:
-                os.close(fd)
+            async with asyncio.timeout(FORK_TIMEOUT):
+                await asyncio.shield(worker.forked)
+        except TimeoutError:
+            self._die(f"it did not fork within {FORK_TIMEOUT:g} s")
+            worker.forked.result()  # raises what everybody gets
 
     async def _finish(self, worker: Worker) -> None:
-        """Kill, reap, close. Runs to its end even when the caller is cancelled."""
+        """Kill, reap, close. Runs to its end even when the caller is cancelled, twice or more."""
         worker.kill()
         try:
-            await asyncio.shield(asyncio.ensure_future(self._reap(worker)))
+            await _to_the_end(self._reap(worker))
         finally:
             worker.kill()  # where the pidfd arrived only after the first one
+            self._workers.pop(worker.number, None)
             worker.close()
             worker.peak_memory = worker.group.peak_memory() or 0
             worker.out_of_memory = worker.group.out_of_memory()
             worker.group.remove()
-            self._workers.pop(worker.number, None)
 
     async def _reap(self, worker: Worker) -> None:
         try:
             async with asyncio.timeout(REAP_TIMEOUT):
                 if not worker.forked.done():
-                    with contextlib.suppress(SupervisorError):
-                        await asyncio.shield(worker.forked)
+                    await asyncio.wait({worker.forked})
                     worker.kill()
-                await asyncio.shield(worker.exited)
-        except SupervisorError:
-            pass  # the fork failed or the zygote died: there is no worker
+                await asyncio.wait({worker.exited})
+                await worker.gone()  # which the zygote, if it died, could not tell
         except TimeoutError:
             self._die("a killed worker was not reaped")
 
+    # --- what it says ---------------------------------------------------------------------------
+
     def _receive(self) -> None:
-        assert self._control is not None
+        assert self._launched is not None
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, control.MAX_PACKET, 1)
+            data, pidfd = _receive_packet(self._launched.control)
         except BlockingIOError:
             return
         except OSError as error:
             self._die(str(error))
             return
-        if not data:
-            self._die("")
-            return
-        self._handle(self._decode(data), fds)
+        with contextlib.ExitStack() as unclaimed:
+            if pidfd >= 0:
+                unclaimed.callback(os.close, pidfd)
+            if not data:
+                self._fall_silent("")
+                self._kill()
+                return
+            try:
+                if self._handle(self._decode(data), pidfd):
+                    unclaimed.pop_all()
+            except (msgspec.DecodeError, asyncio.InvalidStateError):
+                self._die("it broke the control protocol")
 
-    def _handle(self, message: control.ZygoteMessage, fds: list[int]) -> None:
-        assert self._hello is not None
+    def _handle(self, message: control.ZygoteMessage, pidfd: int) -> bool:
+        """Act on a message. True when somebody has taken the pidfd over."""
         match message:
             case control.Hello():
                 self._hello.set_result(message)
+                if self._boot:
+                    self._boot.cancel()
             case control.Unavailable(layer, reason, remedy):
-                error = (
-                    IsolationError(layer, reason, remedy)
-                    if layer
-                    else SupervisorError(reason, remedy)
-                )
-                self._refuse(error)
+                refused = SupervisorError(reason, remedy)
+                self._fall_silent("", IsolationError(layer, reason, remedy) if layer else refused)
             case control.Forked(number):
-                self._workers[number].attach(fds[0])
+                return self._attach(number, pidfd)
             case control.ForkFailed(number, reason):
-                self._workers[number].fail(SupervisorError(f"a worker was not forked: {reason}"))
+                if number in self._workers:
+                    error = SupervisorError(f"a worker was not forked: {reason}")
+                    self._workers[number].fail(error)
             case control.Exited(number):
-                if (worker := self._workers.get(number)) and not worker.exited.done():
-                    worker.exited.set_result(message)
+                if number in self._workers:
+                    self._workers[number].exited.set_result(message)
+        return False
 
-    def _refuse(self, error: SupervisorError) -> None:
-        assert self._hello is not None
-        if not self._hello.done():
-            self._hello.set_exception(error)
-            self._hello.exception()
-        self._die(error.message)
+    def _attach(self, number: int, pidfd: int) -> bool:
+        if worker := self._workers.get(number):
+            worker.attach(pidfd)
+            return True
+        if pidfd >= 0:  # whoever asked has given up waiting
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        return False
 
-    def _die(self, reason: str) -> None:
-        """It has gone, or must go: kill it, and let everybody know who waits for it."""
-        if self._control is None:
-            return
-        detail = self._last_words() or reason
-        asyncio.get_running_loop().remove_reader(self._control.fileno())
-        self._control.close()  # the zygote reads its end and exits
-        self._control = None
-        self._kill_process()
-        error = ZygoteDied(f"the {self.engine} zygote has died{': ' if detail else ''}{detail}")
-        if self._hello is not None and not self._hello.done():
-            self._hello.set_exception(error)
-            self._hello.exception()
-        for worker in self._workers.values():
-            worker.fail(error)
 
-    def _last_words(self) -> str:
-        """The last line of its standard error: the exception, if it raised one."""
-        with contextlib.suppress(OSError):
-            text = os.read(self._errors, 1 << 20)[-_MAX_ERRORS:].decode(errors="replace")
-            return text.strip().rpartition("\n")[2]
-        return ""
+def _receive_packet(sock: socket.socket) -> tuple[bytes, int]:
+    """One packet and the descriptor beside it, or -1. Raises `OSError`."""
+    # Not socket.recv_fds, which does not hand its flags on: what is started later must not
+    # inherit a pidfd.
+    fds = array.array("i")
+    data, ancillary, _, _ = sock.recvmsg(
+        control.MAX_PACKET, socket.CMSG_LEN(fds.itemsize), _RECEIVE_FLAGS
+    )
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: fds.itemsize])
+    return data, fds[0] if fds else -1
 
-    def _kill_process(self) -> None:
-        os.close(self._errors)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)  # our own unreaped child: the pid is still its
-        os.waitpid(self._pid, 0)
 
-    def close(self) -> None:
-        """Kill the zygote, and with it, as pid 1 of its namespace, every worker."""
-        self._die("closed")
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed by these stacks."""
+    ends = os.pipe()
+    reader.callback(os.close, ends[0])
+    writer.callback(os.close, ends[1])
+    return ends
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "run fewer spells at once, or raise 'ulimit -n'"
+    return ""

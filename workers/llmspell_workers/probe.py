@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import msgspec
+
 from llmspell_protocol.control import CONTROL_FD
 
 from .containment import probe

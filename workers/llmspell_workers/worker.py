@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NoReturn
 
+from msgspec import Raw
+
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
@@ -17,7 +19,6 @@ from llmspell_protocol import (
     Role,
     Start,
 )
-from msgspec import Raw
 
 from ._session import Session
 from .containment import IN_FD, OUT_FD, Plan, contain, self_test
@@ -35,6 +36,9 @@ _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, cr
 _MAX_REASON = 500
 """Characters of an exception's text that are told to the host."""
 
+_NULL = b"\xc0"
+"""msgpack's nil: no value, which is no output."""
+
 _READ_SIZE = 65536
 """Bytes per read: the capacity of a pipe by default (pipe(7))."""
 
@@ -42,7 +46,7 @@ _READ_SIZE = 65536
 def run_worker(
     engine: ScriptEngine,
     options: WorkerOptions,
-    program: bytes,
+    filters: dict[bool, bytes],
     layers: Layers,
     fds: list[int],
 ) -> NoReturn:
@@ -55,7 +59,7 @@ def run_worker(
             writer=writer,
             memory=options.memory,
             cpu=options.cpu_seconds,
-            program=program,
+            program=filters[options.jit],
             jit=options.jit,
             cgroups=tuple(cgroups),
         )
@@ -98,18 +102,16 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     try:
         if start.mode == "validate":
             engine.validate(start)
-            return Result(Raw(b"\xc0"))  # msgpack's nil
+            return Result(Raw(_NULL))
         value = engine.execute(start, session)
     except ScriptFailure as failure:
-        return Failure(
-            failure.cause, failure.error, failure.line, failure.column, failure.stack
-        )
+        return Failure(failure.cause, failure.error, failure.line, failure.column, failure.stack)
     except MemoryError:
         return Failure("memory", ErrorInfo("Script", "out of memory"))
     except Exception as error:  # noqa: BLE001 - a bug of the engine: told, not hidden in a status
         text = f"{type(error).__name__}: {error}"[:_MAX_REASON]
         return Failure("error", ErrorInfo("Internal", text))
-    if len(value) > start.limits.max_result:
+    if value != _NULL and len(value) > start.limits.max_result:
         text = f"the result has {len(value)} bytes; the limit is {start.limits.max_result}"
         return Failure("conversion", ErrorInfo("Limit", text, field="max_output"))
     return Result(Raw(value))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import socket
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
+
 from llmspell_protocol import control
 
 from .containment import LayerMissing, Layers, compile_filter, detach, jail
@@ -27,12 +29,16 @@ if TYPE_CHECKING:
 MAX_DESCRIPTORS: Final = 8
 """Beside a `Fork`: two pipe ends and at most one `cgroup.procs` per hierarchy."""
 
+MAX_INHERITED: Final = 1 << 30
+"""Above every descriptor: close_range(2) looks only at those that are open."""
+
 
 def main(engine_name: str, isolation: str) -> NoReturn:
     """Enter the namespaces, fork pid 1, and wait for its end. Never returns.
 
     `isolation` is `strict` or `degraded`, as in the policy.
     """
+    os.closerange(control.CONTROL_FD + 1, MAX_INHERITED)  # what an embedder left inheritable
     pipe = socket.socket(fileno=control.CONTROL_FD)
     layers = Layers(strict=isolation != "degraded")
     try:
@@ -64,7 +70,7 @@ def _say(pipe: socket.socket, message: control.ControlMessage) -> None:
 
 
 class Zygote:
-    """The fork loop. Single-threaded; the control socket and SIGCHLD are its only events."""
+    """The fork loop. Single-threaded; a packet and the end of a worker are its only events."""
 
     def __init__(
         self,
@@ -77,19 +83,22 @@ class Zygote:
         self._engine = engine
         self._filters = filters
         self._layers = layers
-        self._workers: dict[int, int] = {}  # pid to the supervisor's id
+        self._workers: dict[int, tuple[int, int]] = {}  # pidfd to pid and the supervisor's id
+        self._poll = select.poll()
         self._decode = msgspec.msgpack.Decoder(control.Fork).decode
 
     def serve(self) -> None:
         """Answer until the supervisor has gone."""
-        # SIGCHLD interrupts the blocking receive (signal(7)); its handler only has to exist.
-        signal.signal(signal.SIGCHLD, self._reap)
         _say(self._pipe, self._hello())
+        listening = self._pipe.fileno()
+        self._poll.register(listening, select.POLLIN)
         while True:
-            data, fds, _, _ = socket.recv_fds(self._pipe, control.MAX_PACKET, MAX_DESCRIPTORS)
-            if not data:
-                return
-            self._fork(self._decode(data), fds)
+            # No SIGCHLD: a signal that arrives just before a blocking call would go unnoticed.
+            for fd, _ in self._poll.poll():
+                if fd != listening:
+                    self._reap(fd)
+                elif not self._listen():
+                    return
 
     def _hello(self) -> control.Hello:
         docs = tuple(
@@ -102,38 +111,46 @@ class Zygote:
             engine.name, engine.version, engine.suffixes, self._layers.as_dict(), docs
         )
 
-    def _fork(self, request: control.Fork, fds: list[int]) -> None:
-        # Held back until the pid is known, or a quick death would be reaped as a stranger's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    def _listen(self) -> bool:
+        """Serve one request. False when there will be none."""
+        data, fds, _, _ = socket.recv_fds(self._pipe, control.MAX_PACKET, MAX_DESCRIPTORS)
+        if not data:
+            return False
         try:
-            pid = os.fork()
-            if pid == 0:
-                jit = request.options.jit
-                run_worker(self._engine, request.options, self._filters[jit], self._layers, fds)
-            self._workers[pid] = request.id
-            pidfd = os.pidfd_open(pid)
-            socket.send_fds(self._pipe, [_encode(control.Forked(request.id))], [pidfd])
-            os.close(pidfd)
-        except OSError as error:
-            _say(self._pipe, control.ForkFailed(request.id, str(error)))
+            self._fork(self._decode(data), fds)
         finally:
             for fd in fds:
                 os.close(fd)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        return True
 
-    def _reap(self, *_: object) -> None:
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if (worker := self._workers.pop(pid, None)) is not None:
-                cpu = usage.ru_utime + usage.ru_stime
-                _say(self._pipe, control.Exited(worker, status, cpu, usage.ru_maxrss * 1024))
+    def _fork(self, request: control.Fork, fds: list[int]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _say(self._pipe, control.ForkFailed(request.id, str(error)))
+            return
+        if pid == 0:
+            run_worker(self._engine, request.options, self._filters, self._layers, fds)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:  # no descriptor left: a worker that nobody could kill is none
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            _say(self._pipe, control.ForkFailed(request.id, str(error)))
+            return
+        self._workers[pidfd] = pid, request.id
+        self._poll.register(pidfd, select.POLLIN)
+        socket.send_fds(self._pipe, [_encode(control.Forked(request.id))], [pidfd])
+
+    def _reap(self, pidfd: int) -> None:
+        """A pidfd has become readable: its worker has ended, threads and all (pidfd_open(2))."""
+        pid, worker = self._workers.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        cpu = usage.ru_utime + usage.ru_stime
+        _say(self._pipe, control.Exited(worker, status, cpu, usage.ru_maxrss * 1024))
 
 
 def _encode(message: control.ControlMessage) -> bytes:
     return msgspec.msgpack.encode(message)
-

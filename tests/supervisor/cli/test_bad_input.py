@@ -30,7 +30,7 @@ BAD: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "50 MB": (["run", "large.lua"], ("50 MiB", "the cap is 4 MiB")),
     "unknown engine": (["run", "a.lua", "--engine", "lau"], ("no engine 'lau'", "'lua'")),
     "size without number": (["run", "a.lua", "--memory", "lots"], ("--memory", "256M")),
-    "size too small": (["run", "a.lua", "--memory", "1K"], ("--memory", "at least 32 MiB")),
+    "size too small": (["run", "a.lua", "--memory", "1K"], ("--memory", "at least 48 MiB")),
     "size too large": (["run", "a.lua", "--memory", "1T"], ("--memory", "at most 64 GiB")),
     "negative count": (["run", "a.lua", "--max-calls", "-1"], ("--max-calls", "'-1'")),
     "negative time": (["run", "a.lua", "--cpu=-5s"], ("--cpu", "'-5s'", "write 5s")),

@@ -1,0 +1,128 @@
+"""One forked worker, as the supervisor holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from llmspell_protocol import control
+
+    from ._cgroups import WorkerGroup
+
+_CPUCLOCK_SCHED: Final = 2
+
+
+class Worker:
+    """One forked worker: two pipe ends, a pidfd, and what became of it."""
+
+    def __init__(self, number: int, group: WorkerGroup, read_fd: int, write_fd: int) -> None:
+        self.number = number
+        self.group = group
+        self.read_fd = read_fd
+        """Non-blocking; what the worker says."""
+        self.write_fd = write_fd
+        """Non-blocking; what the worker hears."""
+        loop = asyncio.get_running_loop()
+        self.forked: asyncio.Future[None] = loop.create_future()
+        self.exited: asyncio.Future[control.Exited] = loop.create_future()
+        self.peak_memory = 0
+        """Bytes that its control group counted at most; 0 where the host does not count."""
+        self.out_of_memory = False
+        """Whether the kernel killed in its control group for want of memory."""
+        self._pidfd = -1
+        self._clock: int | None = None
+
+    def attach(self, pidfd: int) -> None:
+        """Take over the pidfd that the zygote sent. Raises `InvalidStateError` the second time."""
+        self.forked.set_result(None)
+        self._pidfd = pidfd
+        if (pid := _pid_of(pidfd)) > 0:
+            # The processor clock of another process, as clock_getcpuclockid(3) makes its id.
+            self._clock = (~pid << 3) | _CPUCLOCK_SCHED
+
+    @property
+    def pid(self) -> int:
+        """The worker's pid in our own namespace, for display only; -1 when it has gone."""
+        return _pid_of(self._pidfd)
+
+    def cpu_time(self) -> float:
+        """Seconds of processor time used so far, all threads; 0.0 once the worker has gone."""
+        if self._clock is None:
+            return 0.0
+        try:
+            used = time.clock_gettime(self._clock)
+        except OSError:
+            return 0.0
+        # Clocks go by pid. If it still lives after the reading, the pid was not another's.
+        return 0.0 if _is_readable(self._pidfd) else used
+
+    def kill(self) -> None:
+        """Kill it now. A pidfd names this worker for ever: a recycled pid cannot be hit."""
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        self.group.kill()
+
+    @property
+    def exit(self) -> control.Exited | None:
+        """How it ended; none while it lives, or when its zygote died before it could tell."""
+        done = self.exited.done() and not self.exited.cancelled()
+        return self.exited.result() if done and not self.exited.exception() else None
+
+    async def gone(self) -> None:
+        """Wait until it has ended, by the word of the kernel alone."""
+        if self._pidfd >= 0:
+            await _until_readable(self._pidfd)
+
+    def fail(self, error: Exception) -> None:
+        """There is no worker, or nobody will hear of it again."""
+        for future in (self.forked, self.exited):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # marked as seen: not every path awaits both
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for fd in (self.read_fd, self.write_fd, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.read_fd = self.write_fd = self._pidfd = -1
+
+
+def _pid_of(pidfd: int) -> int:
+    if pidfd < 0:
+        return -1
+    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{pidfd}") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                return int(line.split()[1])
+    return -1
+
+
+def _is_readable(pidfd: int) -> bool:
+    """A pidfd becomes readable when its process ends (pidfd_open(2))."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _until_readable(pidfd: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        loop.remove_reader(pidfd)
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(pidfd, end)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(pidfd)
