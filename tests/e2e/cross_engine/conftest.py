@@ -1,0 +1,11 @@
+"""The table runs `llm` in this process."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """pytest resets the filters that the bridge sets for litellm; set them for each test."""
+    for module in ("pydantic", "litellm", "openai"):
+        item.add_marker(pytest.mark.filterwarnings(f"ignore:::{module}"))

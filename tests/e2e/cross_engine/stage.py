@@ -1,0 +1,121 @@
+"""Where cases run: one supervisor with its zygotes, the echo bridge, and a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
+from tests.e2e.cross_engine.case import Case, Failed, Language
+from tests.e2e.cross_engine.echo_bridge import EchoBridge
+from tests.support.model_server import ModelServer, Received
+
+MODEL = "model"
+SPELL = "spell"
+"""Errors name the spell; a suffix would make them differ."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run, in a form that can be compared."""
+
+    verdict: str
+    value: str
+    failed: Failed | None
+    logs: tuple[str, ...]
+    calls: dict[str, int]
+    requests: list[dict[str, Any]]
+    """Bodies that reached the model's server."""
+
+
+class Stage:
+    """Runs cases, one after the other."""
+
+    def __init__(self, runner: asyncio.Runner, supervisor: Supervisor, server: ModelServer) -> None:
+        self._runner = runner
+        self._supervisor = supervisor
+        self._server = server
+
+    def run(self, case: Case, language: Language) -> Outcome:
+        """Run a case in one language, in a fresh worker."""
+        server, seen = self._server, len(self._server.requests)
+        server.script(MODEL, *case.answers)
+        spell = Spell.from_text(case.source(language), language, SPELL)
+        policy = Policy(**{"allow_bridges": ("llm", "echo"), **case.policy})
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in case.environment.items():
+                patch.setenv(name, value)
+            report = self._runner.run(
+                self._supervisor.run(spell, params=case.params, policy=policy)
+            )
+        requests = [received.body for received in server.requests[seen:]]
+        for _ in case.answers[len(requests) :]:  # or the next case would get them
+            server.take(Received("", {}, {"model": MODEL}))
+        return _outcome(report, requests)
+
+
+def _outcome(report: RunReport, requests: list[dict[str, Any]]) -> Outcome:
+    return Outcome(
+        verdict=report.verdict,
+        value=exact(report.value),
+        failed=_failed(report.problem),
+        logs=tuple(f"{entry.level}: {entry.text}" for entry in report.logs),
+        calls=report.usage.calls,
+        requests=requests,
+    )
+
+
+def _failed(problem: Problem | None) -> Failed | None:
+    if problem is None:
+        return None
+    error = problem.error
+    if error is None:  # a limit: its message is the supervisor's
+        return Failed(message=problem.message)
+    # Only when nothing was run is a column something that every language knows.
+    syntax = problem.hint == "the spell was not run"
+    return Failed(
+        message=error.message,
+        kind=error.kind,
+        line=problem.line,
+        column=problem.column if syntax else None,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        field=error.field,
+        duration=error.duration,
+    )
+
+
+def exact(value: Any) -> str:
+    """A value as text that tells types and signs apart and does not depend on the order of keys."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {exact(v)}" for k, v in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(exact, value)) + "]"
+    assert not isinstance(value, float) or math.isfinite(value)
+    return repr(value)
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """A stage with everything that it needs; all of it is gone afterwards."""
+    with ModelServer() as server, asyncio.Runner() as runner:
+        provider = {"base_url": server.base_url, "max_retries": 0}
+        settings = {
+            "default_model": f"scripted/{MODEL}",
+            "embed_model": f"scripted/{MODEL}",
+            "aliases": {"writer": f"scripted/{MODEL}"},
+            "providers": {"scripted": provider},
+        }
+        supervisor = Supervisor(Config(bridges={"llm": settings}))
+        runner.run(supervisor.__aenter__())
+        supervisor.bridges.add(EchoBridge())
+        try:
+            yield Stage(runner, supervisor, server)
+        finally:
+            runner.run(supervisor.__aexit__())

@@ -1,0 +1,99 @@
+"""The table: each case is run in both languages, through a real supervisor, in locked workers."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.cross_engine import (
+    console,
+    errors,
+    json_library,
+    limits,
+    llm_calls,
+    llm_errors,
+    math_library,
+    sources,
+    streams,
+    util_library,
+    values_in,
+    values_out,
+    world,
+)
+from tests.e2e.cross_engine.case import Case, Failed
+from tests.e2e.cross_engine.stage import Outcome, Stage, exact, open_stage
+
+THEMES = (
+    values_out,
+    values_in,
+    errors,
+    sources,
+    console,
+    json_library,
+    util_library,
+    math_library,
+    world,
+    streams,
+    llm_calls,
+    llm_errors,
+    limits,
+)
+TABLE = [
+    pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
+    for theme in THEMES
+    for case in theme.CASES
+]
+LEAST = 180
+MOST_THAT_DIFFER = 0.15
+"""Share of the table. Languages are not the same, but a table of exceptions would be no table."""
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_stage() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_both_languages_do_the_same(case: Case, stage: Stage) -> None:
+    outcomes = {language: stage.run(case, language) for language in ("lua", "javascript")}
+    for language, outcome in outcomes.items():
+        expected = case.expected(language)
+        assert outcome.verdict == expected.verdict, (language, outcome)
+        assert like(outcome.failed, expected.failed), (language, outcome.failed)
+        assert outcome.value == exact(expected.value), language
+        assert outcome.logs == expected.logs, language
+        assert len(outcome.requests) == len(expected.answers), (language, outcome.requests)
+    if case.differs is None:
+        lua, javascript = map(_comparable, outcomes.values())
+        assert lua == javascript
+
+
+def _comparable(outcome: Outcome) -> Outcome:
+    """Without the message, which is compared by pattern: it may hold a time or a port."""
+    failed = outcome.failed and dataclasses.replace(outcome.failed, message="")
+    return dataclasses.replace(outcome, failed=failed)
+
+
+def like(found: Failed | None, expected: Failed | None) -> bool:
+    """Whether an error is as expected, where `*` in the message stands for anything."""
+    if found is None or expected is None:
+        return found is expected
+    pattern = ".*".join(map(re.escape, expected.message.split("*")))
+    said = re.fullmatch(pattern, found.message, re.DOTALL) is not None
+    return said and dataclasses.replace(found, message=expected.message) == expected
+
+
+def test_the_table_is_as_large_as_promised_and_its_names_are_unique() -> None:
+    cases = [case for theme in THEMES for case in theme.CASES]
+    assert len(cases) >= LEAST
+    assert len({param.id for param in TABLE}) == len(TABLE)
+
+
+def test_few_cases_differ_and_each_says_why() -> None:
+    differing = [case for theme in THEMES for case in theme.CASES if case.differs]
+    assert len(differing) <= MOST_THAT_DIFFER * len(TABLE)
+    assert all(case.differs and case.differs.reason for case in differing)
