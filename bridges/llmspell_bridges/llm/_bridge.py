@@ -123,7 +123,8 @@ class LlmBridge(Bridge):
             raise BridgeError("Validation", "input: there is nothing to embed", field="input")
         arguments: dict[str, object] = {"input": texts}
         if request.dimensions is not None:
-            arguments["dimensions"] = request.dimensions
+            # litellm knows which models of OpenAI take it, and refuses it for all others.
+            arguments |= {"dimensions": request.dimensions, "allowed_openai_params": ["dimensions"]}
         prompt = _budget.estimate([Message(role="user", content=text) for text in texts])
         return await self._call(ctx, request, arguments, prompt)
 

@@ -46,6 +46,8 @@ _LOST: Final = {
 
 _PREFIX: Final = re.compile(r"^(?:litellm\.)?\w+(?:: | - )(?=\S)")
 _MESSAGE: Final = re.compile(r'"message"\s*:\s*("(?:[^"\\]|\\.)*")')
+_ADVICE: Final = re.compile(r"\s*To drop [^.]*`?litellm\.drop_params.*$", re.DOTALL)
+"""What litellm tells people who program it, at the end of some messages."""
 _NO_MORE_MONEY: Final = "insufficient_quota"  # sent with status 429, but waiting does not help
 
 
@@ -146,4 +148,4 @@ def _said(chain: list[BaseException], route: Route) -> str:
             text = str(json.loads(found[1], strict=False))
         while stripped := _PREFIX.match(text):
             text = text[stripped.end() :]
-    return redact(text, route.key)
+    return redact(_ADVICE.sub("", text), route.key)
