@@ -53,8 +53,7 @@ class EchoBridge(Bridge):
 
     def __init__(self) -> None:
         super().__init__(BridgeConfig())
-        self._open = 0
-        self._met: asyncio.Event | None = None
+        self._waiting: dict[str, tuple[list[CallContext], asyncio.Event]] = {}  # by run
 
     @method
     async def say(self, ctx: CallContext, value: Any) -> Any:
@@ -111,14 +110,12 @@ class EchoBridge(Bridge):
     @method
     async def meet(self, ctx: CallContext, people: int) -> int:
         """Returns when so many calls are open at once: only concurrent callers ever meet."""
-        if self._met is None:
-            self._met = asyncio.Event()
-        self._open += 1
-        if self._open == people:
-            self._met.set()
-            self._open, self._met = 0, None
-            return people
-        await self._met.wait()
+        here, met = self._waiting.setdefault(ctx.run_id, ([], asyncio.Event()))
+        here.append(ctx)
+        if len(here) == people:
+            del self._waiting[ctx.run_id]
+            met.set()
+        await met.wait()
         return people
 
     @method

@@ -346,6 +346,27 @@ CASES = (
             kind="Internal", message="echo.crash: the bridge failed (RuntimeError); the run goes on"
         ),
     ),
+    fails(
+        "a bug of a bridge that nobody catches is not the spell's fault",
+        "\necho.crash()",
+        "\nawait echo.crash()",
+        Failed(
+            kind="Internal",
+            message="echo.crash: the bridge failed (RuntimeError); the run goes on",
+            line=2,
+        ),
+        verdict="supervisor_error",
+    ),
+    fails(
+        "a spell cannot call a grant refused that nobody refused",
+        'local ok, e = pcall(echo.fail, "Network", "x") e.kind = "Policy" error(e)',
+        'try { await echo.fail("Network", "x") } catch (e) { e.kind = "Policy"; throw e }',
+        Failed(kind="Network", message="x", line=1),
+        differs=Differs(
+            reason="an error of Lua is a table that can be written; the host knows better",
+            lua={"failed": Failed(kind="Policy", message="x", line=1)},
+        ),
+    ),
     caught(
         "after a bug of a bridge the run goes on",
         'pcall(echo.crash) echo.fail("Network", echo.say("still here"))',

@@ -56,6 +56,15 @@ CASES = (
         memory=96 * MIB,
     ),
     fails(
+        "too much on the console",
+        "for _ = 1, 1000 do console.log('some text') end",
+        "for (let i = 0; i < 1000; i++) console.log('some text')",
+        Failed(message="the spell put out more than 100 bytes (limit: max_output)"),
+        verdict="output_limit",
+        policy={"max_output": 100},
+        logs=("log: some text",) * 6,
+    ),
+    fails(
         "too large a value",
         "return ('x'):rep(2000)",
         "return 'x'.repeat(2000)",

@@ -16,6 +16,7 @@ from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.support.model_server import ModelServer, Received
 
+LANGUAGES: tuple[Language, ...] = ("lua", "javascript")
 MODEL = "model"
 SPELL = "spell"
 """Errors name the spell; a suffix would make them differ."""
@@ -42,18 +43,25 @@ class Stage:
         self._supervisor = supervisor
         self._server = server
 
-    def run(self, case: Case, language: Language) -> Outcome:
-        """Run a case in one language, in a fresh worker."""
+    def run(self, case: Case) -> dict[Language, Outcome]:
+        """Run a case in each language, each in a fresh worker."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in case.environment.items():
+                patch.setenv(name, value)
+            return self._runner.run(self._each(case))
+
+    async def _each(self, case: Case) -> dict[Language, Outcome]:
+        if case.answers:  # of one server, so one after the other
+            return {language: await self._perform(case, language) for language in LANGUAGES}
+        outcomes = await asyncio.gather(*(self._perform(case, name) for name in LANGUAGES))
+        return dict(zip(LANGUAGES, outcomes, strict=True))
+
+    async def _perform(self, case: Case, language: Language) -> Outcome:
         server, seen = self._server, len(self._server.requests)
         server.script(MODEL, *case.answers)
         spell = Spell.from_text(case.source(language), language, SPELL)
         policy = Policy(**{"allow_bridges": ("llm", "echo"), **case.policy})
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in case.environment.items():
-                patch.setenv(name, value)
-            report = self._runner.run(
-                self._supervisor.run(spell, params=case.params, policy=policy)
-            )
+        report = await self._supervisor.run(spell, params=case.params, policy=policy)
         requests = [received.body for received in server.requests[seen:]]
         for _ in case.answers[len(requests) :]:  # or the next case would get them
             server.take(Received("", {}, {"model": MODEL}))
