@@ -9,10 +9,11 @@ are first used: the command line starts a worker's zygote before it imports the 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
-
+# As mypy and pyright know it: the command must not import `typing` this early.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from ._config import Config, find_config
     from ._errors import (
         ConfigError,
@@ -83,6 +84,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
 
 

@@ -6,14 +6,16 @@ core while the supervisor imports on the other.
 
 from __future__ import annotations
 
+import _socket
 import atexit
-import contextlib
-import importlib.util
 import os
-import signal
-import socket
 import sys
-from typing import Final, NamedTuple
+
+# As mypy and pyright know it: `typing` alone would take a third of the time before the spawn.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Final
 
 ZYGOTE_PACKAGES: Final = (
     "llmspell_protocol",
@@ -23,28 +25,37 @@ ZYGOTE_PACKAGES: Final = (
     "pythonmonkey",
 )
 """What a zygote imports from outside the standard library. It runs without `site`, so the folders
-that hold these, and only these, are put on its path: never the current directory."""
+that hold these, and only these, are put on its path, at its end: never the current directory."""
 
 CONTROL_FD: Final = 3
 _PIPE_CAPACITY: Final = 64 * 1024
 """Bytes that a pipe holds (pipe(7))."""
 _MAX_ERRORS: Final = 4096
 """Bytes of standard error in which the last line is looked for."""
-_BOOT: Final = (
-    "import sys; sys.path[:0] = {path!r}; "
-    "from llmspell_workers.{module} import main; main(*sys.argv[1:])"
-)
+_BOOT: Final = """
+import gc, sys
+gc.disable()  # there is next to no garbage yet, and looking for it takes time
+sys.path += {path!r}
+sys.modules["typing_extensions"] = None  # msgspec then takes the same from typing: 15 ms less
+import msgspec
+del sys.modules["typing_extensions"]
+from llmspell_workers.{module} import main
+main(*sys.argv[1:])
+"""
 
 
-class Launched(NamedTuple):
+class Launched:
     """A process of the untrusted side, just spawned. The receiver owns it and both descriptors."""
 
-    pid: int
-    control: socket.socket
-    """Our end of the control pair."""
-    errors: int
-    """Read end of its standard error, non-blocking at both ends: nobody drains it, and what does
-    not fit is lost."""
+    def __init__(self, pid: int, control: int, errors: int) -> None:
+        import socket  # which takes longer than the spawn
+
+        self.pid = pid
+        self.control = socket.socket(fileno=control)
+        """Our end of the control pair."""
+        self.errors = errors
+        """Read end of its standard error, non-blocking at both ends: nobody drains it, and what
+        does not fit is lost."""
 
     def last_words(self) -> str:
         """The last line of its standard error: the exception, if it raised one."""
@@ -56,6 +67,9 @@ class Launched(NamedTuple):
 
     def stop(self) -> None:
         """Kill and reap it, which takes a millisecond, and close both descriptors."""
+        import contextlib
+        import signal
+
         self.control.close()
         os.close(self.errors)
         # Our own unreaped process: the pid is still its, unless an embedder reaps everything.
@@ -64,7 +78,7 @@ class Launched(NamedTuple):
             os.waitpid(self.pid, 0)
 
 
-_prestarted: dict[tuple[str, bool], Launched] = {}
+_prestarted: dict[tuple[str, bool], tuple[int, int, int]] = {}
 
 
 def prestart(engine: str, *, strict: bool = True) -> None:
@@ -83,16 +97,13 @@ def discard() -> None:
     """End every zygote that was prestarted and not taken over."""
     atexit.unregister(discard)
     while _prestarted:
-        _prestarted.popitem()[1].stop()
+        Launched(*_prestarted.popitem()[1]).stop()
 
 
 def launch(engine: str, *, strict: bool) -> Launched:
     """Start a zygote of `engine`, or take over the one that `prestart` began. Raises `OSError`."""
-    return _prestarted.pop((engine, strict), None) or _spawn_zygote(engine, strict=strict)
-
-
-def _spawn_zygote(engine: str, *, strict: bool) -> Launched:
-    return spawn("zygote", engine, "strict" if strict else "degraded")
+    spawned = _prestarted.pop((engine, strict), None) or _spawn_zygote(engine, strict=strict)
+    return Launched(*spawned)
 
 
 def spawn(module: str, *arguments: str) -> Launched:
@@ -101,25 +112,43 @@ def spawn(module: str, *arguments: str) -> Launched:
     No environment, no inherited descriptor but the control socket and its standard error. Raises
     `OSError`, and has opened nothing then.
     """
-    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as undo:
-        ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        undo.callback(ours.close)
-        theirs.callback(control.close)
-        errors, errors_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        undo.callback(os.close, errors)
-        theirs.callback(os.close, errors_end)
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        theirs.callback(os.close, null)
+    return Launched(*_spawn(module, *arguments))
+
+
+def _spawn_zygote(engine: str, *, strict: bool) -> tuple[int, int, int]:
+    return _spawn("zygote", engine, "strict" if strict else "degraded")
+
+
+def _spawn(module: str, *arguments: str) -> tuple[int, int, int]:
+    """The pid, our end of the control pair, the read end of its standard error."""
+    ours: list[int] = []
+    theirs: list[int] = []
+    try:
+        end, other_end = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        ours.append(end.detach())
+        theirs.append(other_end.detach())
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        ours.append(reader)
+        theirs.append(writer)
+        theirs.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        control, errors, null = theirs
         pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", "-c", _boot(module), *arguments],
             {},
-            file_actions=_file_actions(
-                {0: null, 1: null, 2: errors_end, CONTROL_FD: control.fileno()}
-            ),
+            file_actions=_file_actions({0: null, 1: null, 2: errors, CONTROL_FD: control}),
         )
-        undo.pop_all()
-    return Launched(pid, ours, errors)
+    except OSError:
+        _close(ours)
+        raise
+    finally:
+        _close(theirs)
+    return pid, ours[0], ours[1]
+
+
+def _close(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
 
 
 def _file_actions(places: dict[int, int]) -> list[tuple[int, int] | tuple[int, int, int]]:
@@ -140,7 +169,7 @@ def _search_path() -> list[str]:
     """The folders that hold `ZYGOTE_PACKAGES`, each once, in order."""
     folders: dict[str, None] = {}
     for package in ZYGOTE_PACKAGES:
-        spec = importlib.util.find_spec(package)
+        spec = _find(package)
         if spec is not None and spec.origin is not None:
             parts = 2 if spec.submodule_search_locations else 1
             folder = spec.origin
@@ -148,3 +177,11 @@ def _search_path() -> list[str]:
                 folder = os.path.dirname(folder)
             folders[os.path.abspath(folder)] = None
     return list(folders)
+
+
+def _find(package: str) -> ModuleSpec | None:
+    """As `importlib.util.find_spec`, whose own import takes longer than all searches here."""
+    for finder in sys.meta_path:
+        if spec := finder.find_spec(package, None):
+            return spec
+    return None

@@ -8,9 +8,11 @@ command: `_run`, `_validate`, `_info`, `_doctor`, `_init`, `_model`, `_completio
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Sequence
+
+TYPE_CHECKING = False  # as in `_launch`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
@@ -43,6 +45,7 @@ def _prestart(arguments: list[str]) -> None:
     if len(engines) == 1:
         from .._launch import prestart
 
-        # What cannot be started now is started, and its failure explained, by the run itself.
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - contextlib is another thing to import before the zygote
             prestart(engines.pop(), strict="degraded" not in arguments)
+        except OSError:  # the run itself starts it then, and explains the failure
+            pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def _dispatch(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     # A module per command: importing the one that is needed is what keeps `run` fast.
     module = importlib.import_module(f"{__package__}._{arguments.command}")
+    gc.freeze()  # what is imported stays
+    gc.enable()  # which the process began without
     code: int = getattr(module, arguments.command)(arguments)
     return code
 
