@@ -106,7 +106,7 @@ def test_doctor_lists_every_layer(command_prefix: list[str]) -> None:
     command = [*command_prefix, "-m", "llmspell_supervisor", "doctor", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
     assert done.returncode == 0, done.stderr
-    layers = {layer["name"]: layer for layer in json.loads(done.stdout)["layers"]}
+    layers = {layer["name"]: layer for layer in json.loads(done.stdout)}
     for name in ("user_namespace", "pid_namespace", "net_namespace", "root", "landlock", "seccomp"):
         assert layers[name]["state"] == "on", layers[name]
     assert all(layer["remedy"] for layer in layers.values() if layer["state"] == "off")

@@ -20,8 +20,8 @@ from llmspell_workers.engines import EngineOptions
 from llmspell_workers.worker import run_worker
 from tests.workers.support.host import engine_of
 
-MEMORY = 320 << 20
-"""Bytes: the test process itself holds some 100 MB."""
+ROOM = 220 << 20
+"""Bytes that a worker may take beside what it inherits from the process of the tests."""
 HEAP = 64 << 20
 PIPE = 65536
 """Bytes that a pipe holds without a reader."""
@@ -30,15 +30,15 @@ PIPE = 65536
 def run(source: str, *, jit: bool = False) -> Any:
     """The worker's last message."""
     engine = engine_of("javascript")
-    program = compile_filter(engine.syscalls(jit=jit))
+    filters = {jit: compile_filter(engine.syscalls(jit=jit))}
     worker_read, host_write = os.pipe()
     host_read, worker_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(host_write)
         os.close(host_read)
-        options = WorkerOptions(memory=MEMORY, heap=HEAP, cpu_seconds=60, jit=jit)
-        run_worker(engine, options, program, Layers(strict=False), [worker_read, worker_write])
+        options = WorkerOptions(memory=_own_data() + ROOM, heap=HEAP, cpu_seconds=60, jit=jit)
+        run_worker(engine, options, filters, Layers(strict=False), [worker_read, worker_write])
     os.close(worker_read)
     os.close(worker_write)
     try:
@@ -48,6 +48,12 @@ def run(source: str, *, jit: bool = False) -> Any:
         os.close(host_read)
         os.kill(pid, 9)
         os.waitpid(pid, 0)
+
+
+def _own_data() -> int:
+    """What RLIMIT_DATA counts of this process, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
 
 
 def _converse(source: str, read_fd: int, write_fd: int) -> Any:
