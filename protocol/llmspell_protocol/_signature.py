@@ -5,7 +5,8 @@ documentation and `info`. Both sides use it: bridges on the host, the library in
 
 Arguments arrive as a msgpack array, one element per parameter; trailing optional ones may be left
 out. A parameter typed with a `msgspec.Struct` takes a map of options, unknown names refused. An
-empty list counts as an empty map wherever a map is due: Lua cannot tell the two apart.
+empty list counts as an empty map wherever a map is due: Lua cannot tell the two apart. Likewise an
+integral float counts as an integer: Lua's divisions give floats, and JavaScript has no other type.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<name>[^.\[]+)")
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`$")
+_MENDABLE: Final = re.compile(r"got `(array|float)`")
 _TYPES: Final = re.compile(r"`([a-zA-Z |]+)`")
 _BAD_CHOICE: Final = re.compile(r"^Invalid (?:enum )?value ")
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -55,6 +57,9 @@ _SOME: Final = "[...]"
 
 _NEAR: Final = 0.6
 """How alike two names must be for a hint, as difflib measures it; its own default."""
+
+_EXACT: Final = 1 << 53
+"""Below it each integral float is exactly one integer (IEEE 754 binary64)."""
 
 _TEXT_MAX: Final = 200
 """Characters of the script's own text that an error repeats."""
@@ -93,9 +98,9 @@ class Signature:
         try:
             return self._decode(args)
         except msgspec.ValidationError as error:
-            if "got `array`" not in str(error):
+            if not _MENDABLE.search(str(error)):
                 self._explain(str(error))
-        # Seldom: a list where something else was due. Put maps where empty lists stand for them.
+        # Seldom: a list or a float where something else was due, and may stand for it.
         values = msgspec.msgpack.decode(args)
         mended = [_mend(h, v) for h, v in zip(self._hints, values, strict=False)]
         try:
@@ -184,10 +189,13 @@ def _shape(
 
 
 def _mend(hint: Any, value: Any) -> Any:
-    """`value` with an empty map wherever it has an empty list and `hint` wants a map."""
+    """`value` with what `hint` wants: a map for an empty list, an integer for an integral float."""
     arms = arms_of(hint)
     origins = {typing.get_origin(a) or a: typing.get_args(a) for a in arms}
     struct = struct_in(hint)
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < _EXACT
+        return int(value) if whole and int in origins and float not in origins else value
     if isinstance(value, list):
         inner = origins.get(list) or origins.get(tuple)
         if inner:

@@ -256,6 +256,17 @@ def test_a_list_that_is_not_empty_is_no_map() -> None:
     assert (error.field, error.message) == ("request", "expected map, got list")
 
 
+def test_an_integral_float_is_an_integer_where_only_an_integer_is_due() -> None:
+    def draw(size: Annotated[int, Meta(ge=1)], sizes: dict[str, list[int]], any_: float) -> None:
+        raise NotImplementedError
+
+    found = Signature(draw).decode(pack([2.0, {"a": [1, 3.0]}, 4.0]))
+    assert repr(found) == repr([2, {"a": [1, 3]}, 4.0])
+    for value in (2.5, 2.0**53, 1e300):
+        assert wrong(Signature(draw), value, {}, 0).message == "expected integer, got number"
+    assert wrong(Signature(draw), 0.0, {}, 0).message == "expected integer >= 1"
+
+
 def test_bytes_survive_the_mending() -> None:
     def keep(data: bytes, options: Request | None = None) -> None:
         raise NotImplementedError
