@@ -90,9 +90,15 @@ const calls = { __proto__: null };  // by number: who waits for what
 let lastCall = 0, pending = 0;  // `pending` keeps the run alive: calls, readers, timers
 let settled = false, finished = false;
 
+// Of a call: what is undefined at the end is left out, except for the first argument.
+const packArguments = (args) => {
+  while (args.length > 1 && args[args.length - 1] === undefined) args.length -= 1;
+  return pack(args, "argument");
+};
+
 const send = (op, method, args, call) => {
   const id = ++lastCall;
-  const refused = host(op, id, method, pack(args, "argument"));
+  const refused = host(op, id, method, packArguments(args));
   if (refused !== "") throw raised(refused);
   call.id = id;
   calls[id] = call;
@@ -293,7 +299,7 @@ const frozen = (table) => {
 };
 
 const library = (method, args) => {
-  const result = host("library", 0, method, pack(args, "argument"));
+  const result = host("library", 0, method, packArguments(args));
   if (result[0] === "!") throw raised(result);
   return unpack(result);
 };
