@@ -288,7 +288,7 @@ def test_the_library_is_there(expression: str, expected: Any) -> None:
         ("math.pow, 2, 'x'", "exponent"),
         ("math.sum, {1, 'x'}", "values[1]"),
         ("math.sum, {a = 1}", "values"),
-        ("math.sum", "values"),
+        ("math.sum, nil", "values"),
     ],
 )
 def test_arguments_of_the_library_are_validated(call: str, field: str) -> None:

@@ -15,11 +15,16 @@ local function result(x)
   return x
 end
 
+-- A finite number: NaN and infinities are refused as in every call.
+local function is_number(x)
+  return math_type(x) and x - x == 0
+end
+
 local function define(name, arity, compute)
   local elsewhere = P.library_function("math." .. name)
   math[name] = function(...)
     local a, b, c = ...
-    local fits = math_type(a) and (arity < 2 or math_type(b)) and (arity < 3 or math_type(c))
+    local fits = is_number(a) and (arity < 2 or is_number(b)) and (arity < 3 or is_number(c))
     if not fits or select("#", ...) > arity then
       return elsewhere(...)
     end
@@ -30,17 +35,18 @@ end
 -- Over a list; `compute` gets a fresh copy, as floats, and its length, which is not 0.
 local function define_list(name, compute)
   local elsewhere = P.library_function("math." .. name)
-  math[name] = function(values, ...)
+  math[name] = function(...)
+    local values = ...
     local count = type(values) == "table" and rawlen(values) or 0
     local empty = count == 0 and type(values) == "table" and next(values) == nil
-    if count == 0 and not empty or select("#", ...) > 0 then
-      return elsewhere(values, ...)
+    if count == 0 and not empty or select("#", ...) > 1 then
+      return elsewhere(...)
     end
     local floats = {}
     for i = 1, count do
       local value = rawget(values, i)
-      if not math_type(value) then
-        return elsewhere(values, ...)
+      if not is_number(value) then
+        return elsewhere(...)
       end
       floats[i] = value + 0.0
     end
