@@ -156,4 +156,14 @@ CASES = (
             message="json.decode: text: expected string, got integer",
         ),
     ),
+    malformed(
+        "a comma too many", "[1,]", "not valid JSON, line 1 column 4: trailing comma in array"
+    ),
+    decoded("the last of two values of one key", '{"a":1,"a":2}', {"a": 2}),
+    encoded(
+        "floats as short as they can be",
+        "{0.1 + 0.2, 1e21, -0.0, 1e-7}",
+        "[0.1 + 0.2, 1e21, -0, 1e-7]",
+        "[0.30000000000000004,1e21,0,1e-7]",
+    ),
 )

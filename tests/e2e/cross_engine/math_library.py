@@ -150,4 +150,31 @@ CASES = (
         "math.sign: takes 1 argument: sign(value: number) -> number",
         None,
     ),
+    caught(
+        "trunc refuses infinity",
+        "math.trunc(math.huge)",
+        "math.trunc(Infinity)",
+        Failed(
+            kind="Conversion",
+            message="NaN and infinities cannot cross at argument 1",
+            field="argument 1",
+        ),
+    ),
+    caught(
+        "sum refuses NaN",
+        "math.sum({1, 0 / 0})",
+        "math.sum([1, NaN])",
+        Failed(
+            kind="Conversion",
+            message="NaN and infinities cannot cross at argument 1[1]",
+            field="argument 1[1]",
+        ),
+    ),
+    misused(
+        "sum refuses nothing",
+        "math.sum()",
+        "math.sum()",
+        "math.sum: takes 1 argument: sum(values: list of number) -> number",
+        None,
+    ),
 )
