@@ -75,6 +75,7 @@ class Calls:
         self._fail = fail
         self._activity = activity
         self._open: dict[int, _Open] = {}
+        self._stopped = False
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
@@ -101,8 +102,12 @@ class Calls:
     def stop(self) -> None:
         """Cancel everything that is under way: no bridge goes on after the verdict.
 
-        A task that is cancelled before it has begun never begins.
+        A task that is cancelled before it has begun never begins. One that cleans up is left to
+        it: a second `stop` does nothing.
         """
+        if self._stopped:
+            return
+        self._stopped = True
         for state in self._open.values():
             if state.task:
                 state.task.cancel()

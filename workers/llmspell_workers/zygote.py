@@ -7,11 +7,12 @@ and waits; the one that it forks is pid 1 in there and does everything else.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
 import select
 import signal
-import socket
+import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 MAX_DESCRIPTORS: Final = 8
 """Beside a `Fork`: two pipe ends and at most one `cgroup.procs` per hierarchy."""
 
+_DESCRIPTOR: Final = struct.Struct("i")
+"""One descriptor in the ancillary data of SCM_RIGHTS (unix(7))."""
+
 MAX_INHERITED: Final = 1 << 30
 """Above every descriptor: close_range(2) looks only at those that are open."""
 
@@ -39,7 +43,7 @@ def main(engine_name: str, isolation: str) -> NoReturn:
     `isolation` is `strict` or `degraded`, as in the policy.
     """
     os.closerange(control.CONTROL_FD + 1, MAX_INHERITED)  # what an embedder left inheritable
-    pipe = socket.socket(fileno=control.CONTROL_FD)
+    pipe = _socket.socket(fileno=control.CONTROL_FD)
     layers = Layers(strict=isolation != "degraded")
     try:
         # Loaded before root's rights are given up: its interpreter may be readable to root only.
@@ -58,14 +62,13 @@ def main(engine_name: str, isolation: str) -> NoReturn:
     except Exception as error:
         _say(pipe, control.Unavailable("", f"engine {engine_name}: {error}", ""))
         raise
-    gc.collect()
-    gc.freeze()  # the collector leaves the shared pages alone, so that they stay shared
     gc.disable()
+    gc.freeze()  # the collector leaves the shared pages alone, so that they stay shared
     Zygote(pipe, engine, filters, layers).serve()
     os._exit(0)
 
 
-def _say(pipe: socket.socket, message: control.ControlMessage) -> None:
+def _say(pipe: _socket.socket, message: control.ControlMessage) -> None:
     pipe.send(_encode(message))
 
 
@@ -74,7 +77,7 @@ class Zygote:
 
     def __init__(
         self,
-        pipe: socket.socket,
+        pipe: _socket.socket,
         engine: ScriptEngine,
         filters: dict[bool, bytes],
         layers: Layers,
@@ -113,7 +116,7 @@ class Zygote:
 
     def _listen(self) -> bool:
         """Serve one request. False when there will be none."""
-        data, fds, _, _ = socket.recv_fds(self._pipe, control.MAX_PACKET, MAX_DESCRIPTORS)
+        data, fds = _receive(self._pipe)
         if not data:
             return False
         try:
@@ -140,7 +143,8 @@ class Zygote:
             return
         self._workers[pidfd] = pid, request.id
         self._poll.register(pidfd, select.POLLIN)
-        socket.send_fds(self._pipe, [_encode(control.Forked(request.id))], [pidfd])
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, _DESCRIPTOR.pack(pidfd))
+        self._pipe.sendmsg([_encode(control.Forked(request.id))], [rights])
 
     def _reap(self, pidfd: int) -> None:
         """A pidfd has become readable: its worker has ended, threads and all (pidfd_open(2))."""
@@ -150,6 +154,19 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         cpu = usage.ru_utime + usage.ru_stime
         _say(self._pipe, control.Exited(worker, status, cpu, usage.ru_maxrss * 1024))
+
+
+# As `socket.recv_fds`; but importing `socket` is a twentieth of a zygote's start.
+def _receive(pipe: _socket.socket) -> tuple[bytes, list[int]]:
+    """One packet, and the descriptors beside it."""
+    space = _socket.CMSG_LEN(MAX_DESCRIPTORS * _DESCRIPTOR.size)
+    data, ancillary, _, _ = pipe.recvmsg(control.MAX_PACKET, space)
+    fds: list[int] = []
+    for level, kind, content in ancillary:
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+            whole = len(content) - len(content) % _DESCRIPTOR.size
+            fds += (fd for (fd,) in _DESCRIPTOR.iter_unpack(content[:whole]))
+    return data, fds
 
 
 def _encode(message: control.ControlMessage) -> bytes:

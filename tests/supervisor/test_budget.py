@@ -1,0 +1,69 @@
+"""The budget of a run: reserved before, settled after, never overdrawn together."""
+
+from __future__ import annotations
+
+import pytest
+from llmspell_bridges import BudgetExceeded
+from llmspell_supervisor import Policy, Usage
+from llmspell_supervisor._budget import RunBudget
+
+
+def budget(**policy: float) -> tuple[RunBudget, Usage]:
+    usage = Usage()
+    return RunBudget(Policy(**policy), usage), usage  # type: ignore[arg-type]
+
+
+def test_what_is_reserved_is_not_there_for_another_call() -> None:
+    subject, _ = budget(max_tokens=100, max_cost=1.0)
+    subject.reserve(tokens=60, cost=0.5)
+    assert (subject.tokens_left, subject.cost_left) == (40, 0.5)
+    with pytest.raises(BudgetExceeded) as caught:
+        subject.reserve(tokens=41)
+    assert (caught.value.what, caught.value.asked, caught.value.left) == ("tokens", 41, 40)
+    with pytest.raises(BudgetExceeded):
+        subject.reserve(cost=0.51)
+    assert (subject.tokens_left, subject.cost_left) == (40, 0.5)
+
+
+def test_a_settled_call_gives_back_what_it_did_not_use() -> None:
+    subject, usage = budget(max_tokens=100, max_cost=1.0)
+    subject.reserve(tokens=60, cost=0.5).settle(prompt_tokens=7, completion_tokens=3, cost=0.25)
+    assert (subject.tokens_left, subject.cost_left) == (90, 0.75)
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (7, 3, 0.25)
+
+
+def test_a_call_that_used_more_than_there_was_is_booked_and_ends_the_run() -> None:
+    subject, usage = budget(max_tokens=10)
+    with pytest.raises(BudgetExceeded):
+        subject.reserve(tokens=10).settle(prompt_tokens=11)
+    assert usage.prompt_tokens == 11
+    with pytest.raises(BudgetExceeded):
+        subject.reserve(tokens=1)
+
+
+def test_a_failed_call_gives_all_of_it_back() -> None:
+    subject, usage = budget(max_tokens=10)
+    subject.reserve(tokens=10).settle()
+    assert subject.tokens_left == 10
+    assert usage.prompt_tokens == 0
+
+
+def test_a_reservation_is_settled_once() -> None:
+    subject, _ = budget(max_tokens=10)
+    reservation = subject.reserve(tokens=10)
+    reservation.settle()
+    with pytest.raises(RuntimeError, match="settled once"):
+        reservation.settle()
+    assert subject.tokens_left == 10
+
+
+def test_calls_are_counted_by_method_and_one_too_many_is_not_counted() -> None:
+    subject, usage = budget(max_calls=2)
+    assert [subject.count_call(name) for name in ("a.b", "a.c", "a.b")] == [True, True, False]
+    assert usage.calls == {"a.b": 1, "a.c": 1}
+
+
+def test_output_that_does_not_fit_is_not_counted() -> None:
+    subject, usage = budget(max_output=10)
+    assert [subject.count_output(size) for size in (6, 5, 4, 1)] == [True, False, True, False]
+    assert usage.output == 10

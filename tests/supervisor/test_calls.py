@@ -1,0 +1,491 @@
+"""Calls, answers and streams, against a worker that the test plays and bridges that take notes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, ClassVar
+
+import pytest
+from llmspell_bridges import (
+    Bridge,
+    BridgeConfig,
+    BridgeError,
+    BridgeRegistry,
+    CallContext,
+    End,
+    method,
+)
+from llmspell_protocol import (
+    Call,
+    Chunk,
+    Close,
+    Credit,
+    ErrorInfo,
+    Failure,
+    Fault,
+    Reply,
+    Result,
+    pack,
+    unpack,
+)
+from llmspell_supervisor import Policy, RunReport
+from msgspec import Raw
+
+from tests.supervisor.scripted import Peer, run
+
+NULL = Raw(pack(None))
+
+
+class Notes(Bridge):
+    """Writes down what begins, what is committed and what is cleaned up."""
+
+    name: ClassVar[str] = "notes"
+
+    def __init__(self) -> None:
+        super().__init__(BridgeConfig())
+        self.log: list[str] = []
+        self.sent = 0
+        self.gate = asyncio.Event()
+        self.begun = asyncio.Event()
+
+    @method
+    async def commit(self, ctx: CallContext) -> str:
+        """Something that must not happen after the verdict."""
+        self.log.append("begun")
+        self.begun.set()
+        try:
+            await self.gate.wait()
+            self.log.append("committed")
+        finally:
+            self.log.append("over")
+        return "done"
+
+    @method
+    async def text(self, ctx: CallContext, size: int) -> str:
+        """A text of a size."""
+        self.sent += 1
+        return "x" * size
+
+    @method
+    async def length(self, ctx: CallContext, text: str) -> int:
+        """The length of a text."""
+        return len(text)
+
+    @method
+    async def count(self, ctx: CallContext, to: int, size: int = 0) -> AsyncIterator[Any]:
+        """Numbers, or texts of a size, then a word."""
+        try:
+            for number in range(to):
+                self.sent += 1
+                yield "x" * size if size else number
+            yield End("done")
+        finally:
+            self.log.append("closed")
+
+    @method
+    async def stumble(self, ctx: CallContext) -> AsyncIterator[int]:
+        """Two chunks and an error."""
+        yield 1
+        yield 2
+        raise BridgeError("Network", "the line went dead", retryable=True)
+
+    @method
+    async def deny(self, ctx: CallContext) -> None:
+        """What the policy forbids."""
+        raise BridgeError("Policy", "this host is not allowed")
+
+    @method
+    async def crash(self, ctx: CallContext) -> None:
+        """A bug."""
+        raise RuntimeError("a secret of the host")
+
+    @method
+    async def page(self, ctx: CallContext) -> None:
+        """An error with a whole page for a message."""
+        raise BridgeError("Provider", "<html>" * 1_000_000)
+
+    @method
+    async def spend(self, ctx: CallContext, tokens: int = 0, cost: float = 0.0) -> None:
+        """Ask for a budget and use all of it."""
+        ctx.budget.reserve(tokens=tokens, cost=cost).settle(prompt_tokens=tokens, cost=cost)
+
+    @method
+    async def stubborn(self, ctx: CallContext) -> None:
+        """Cleans up with an await of its own."""
+        try:
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.log.append("cleaned up")
+
+
+def call(number: int, name: str, *args: Any, credit: int = 0) -> Call:
+    return Call(number, f"notes.{name}", Raw(pack(list(args))), credit)
+
+
+def play(
+    script: Callable[[Peer, Notes], Awaitable[None]], **policy: Any
+) -> tuple[RunReport, Notes]:
+    """Run a script of what the worker says, after Start."""
+    bridges: list[Notes] = []
+
+    async def whole(peer: Peer) -> None:
+        await peer.begin()
+        await script(peer, bridges[0])
+
+    async def once() -> RunReport:
+        from tests.supervisor.scripted import ScriptedZygote, new_run
+
+        bridges.append(Notes())
+        registry = BridgeRegistry(bridges)
+        granted = Policy(**{"allow_bridges": ("notes",), **policy})
+        return await new_run(granted, registry=registry).execute(ScriptedZygote(whole))  # type: ignore[arg-type]
+
+    return asyncio.run(once()), bridges[0]
+
+
+def answers(*calls: Call, **policy: Any) -> list[Any]:
+    """What the host answers to some calls."""
+    heard: list[Any] = []
+
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(*calls)
+        for _call in calls:
+            heard.append(await peer.receive())
+        peer.send(Result(NULL))
+
+    report, _ = play(script, **policy)
+    assert report.verdict == "ok", report.problem
+    return heard
+
+
+# --- one answer each ------------------------------------------------------------------------------
+
+
+def test_a_call_is_answered_and_counted() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "length", "four"), call(2, "length", "x"))
+        replies = {(r.id, unpack(r.value)) for r in [await peer.receive(), await peer.receive()]}  # type: ignore[union-attr]
+        peer.send(Result(Raw(pack(sorted(replies) == [(1, 4), (2, 1)]))))
+
+    report, _ = play(script)
+    assert report.value is True
+    assert report.usage.calls == {"notes.length": 2}
+
+
+def test_what_is_not_granted_is_refused_as_if_it_were_not_there() -> None:
+    for name in ("notes.length", "llm.models", "os.system"):
+        [fault] = answers(Call(1, name, Raw(pack([]))), allow_bridges=())
+        assert isinstance(fault, Fault)
+        assert (fault.error.kind, fault.error.message) == (
+            "Policy",
+            f"{name} is not granted to this spell",
+        )
+
+
+def test_arguments_over_the_limit_are_refused_with_their_size() -> None:
+    [fault] = answers(call(1, "length", "x" * 2000), max_request=1000)
+    assert isinstance(fault, Fault)
+    assert fault.error.kind == "Limit"
+    assert "2004 bytes" in fault.error.message
+    assert "1000 (max_request)" in fault.error.message
+
+
+def test_an_answer_over_the_limit_is_an_error_and_not_the_end() -> None:
+    [fault] = answers(call(1, "text", 2000), max_response=1000)
+    assert isinstance(fault, Fault)
+    assert fault.error.kind == "Limit"
+
+
+def test_a_page_for_an_error_message_is_cut() -> None:
+    [fault] = answers(call(1, "page"), max_response=0)
+    assert isinstance(fault, Fault)
+    assert fault.error.message.startswith("<html><html>")
+    assert len(fault.error.message) < 10_000
+
+
+def test_a_bug_of_a_bridge_keeps_its_text_to_itself() -> None:
+    [fault] = answers(call(1, "crash"))
+    assert isinstance(fault, Fault)
+    assert fault.error.kind == "Internal"
+    assert "secret" not in fault.error.message
+
+
+def test_five_megabytes_cross_in_both_directions() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        await peer.write_all(peer.connection.send(call(1, "length", "x" * 5_000_000)))
+        length = await peer.receive()
+        peer.send(call(2, "text", 5_000_000))
+        text = await peer.receive()
+        assert isinstance(length, Reply)
+        assert isinstance(text, Reply)
+        peer.send(Result(Raw(pack([unpack(length.value), len(unpack(text.value))]))))
+
+    report, _ = play(script, max_request=6 << 20, max_response=6 << 20)
+    assert report.value == [5_000_000, 5_000_000]
+
+
+def uncaught(name: str) -> RunReport:
+    """The verdict when the script does not catch what a call answers."""
+
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, name))
+        fault = await peer.receive()
+        assert isinstance(fault, Fault)
+        peer.send(Failure("error", fault.error, line=1))
+
+    return play(script)[0]
+
+
+def test_an_uncaught_refusal_is_policy_denied() -> None:
+    report = uncaught("deny")
+    assert (report.verdict, report.exit_code) == ("policy_denied", 21)
+    assert report.problem is not None
+    assert report.problem.message == "this host is not allowed"
+
+
+def test_an_uncaught_bug_of_a_bridge_is_not_blamed_on_the_engine() -> None:
+    report = uncaught("crash")
+    assert (report.verdict, report.exit_code) == ("supervisor_error", 70)
+    assert report.problem is not None
+    assert "notes.crash" in report.problem.message
+    assert "not to blame" in report.problem.hint
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def test_one_call_more_than_granted_ends_the_run_and_does_not_begin() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(*[call(n, "text", 1) for n in range(1, 5)])
+        await asyncio.Event().wait()
+
+    report, notes = play(script, max_calls=3)
+    assert report.verdict == "call_limit"
+    assert report.usage.calls == {"notes.text": 3}
+    assert notes.sent <= 3
+    assert report.problem is not None
+    assert "3 calls (limit: max_calls)" in report.problem.message
+    assert "--max-calls" in report.problem.hint
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit", "flag"),
+    [
+        ({"tokens": 101}, "100 tokens is left (limit: max_tokens)", "--max-tokens"),
+        ({"cost": 0.75}, "$0.5 is left (limit: max_cost)", "--max-cost"),
+    ],
+)
+def test_more_than_the_budget_ends_the_run(asked: dict[str, Any], limit: str, flag: str) -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "spend", asked.get("tokens", 0), asked.get("cost", 0.0)))
+        await asyncio.Event().wait()
+
+    report, _ = play(script, max_tokens=100, max_cost=0.5)
+    assert (report.verdict, report.exit_code) == ("cost_limit", 15)
+    assert report.problem is not None
+    assert limit in report.problem.message
+    assert flag in report.problem.hint
+    assert (report.usage.prompt_tokens, report.usage.cost) == (0, 0.0)
+
+
+# --- the fence: nothing commits after the verdict -------------------------------------------------
+
+
+def test_a_call_in_the_same_breath_as_the_result_never_begins() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "commit"), Result(NULL))
+
+    report, notes = play(script)
+    assert report.verdict == "ok"
+    assert notes.log == []
+
+
+def test_a_call_under_way_is_cancelled_by_the_verdict_even_if_it_could_go_on_at_once() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "commit"))
+        await notes.begun.wait()
+        peer.send(Result(NULL))
+        # The host reads the result in the next turn of the loop; from then on the gate is open.
+        asyncio.get_running_loop().call_soon(
+            lambda: asyncio.get_running_loop().call_soon(notes.gate.set)
+        )
+
+    report, notes = play(script)
+    assert report.verdict == "ok"
+    assert notes.log == ["begun", "over"]
+
+
+def test_a_bridge_may_clean_up_with_an_await_of_its_own() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "stubborn"))
+        await notes.begun.wait()
+        peer.send(Result(NULL))
+
+    report, notes = play(script)
+    assert report.verdict == "ok"
+    assert notes.log == ["cleaned up"]
+
+
+def test_a_worker_that_dies_stops_its_calls() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "commit"))
+        await notes.begun.wait()
+        peer.exit("kill -KILL $$")
+
+    report, notes = play(script)
+    assert report.verdict == "engine_crash"
+    assert notes.log == ["begun", "over"]
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def test_a_stream_ends_with_its_closing_value() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "count", 2, credit=8))
+        seen = [await peer.receive() for _ in range(3)]
+        assert [type(m) for m in seen] == [Chunk, Chunk, Reply]
+        peer.send(Result(Raw(pack([unpack(m.value) for m in seen]))))  # type: ignore[union-attr]
+
+    assert play(script)[0].value == [0, 1, "done"]
+
+
+def test_a_slow_reader_holds_the_bridge_back() -> None:
+    window = 3
+
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "count", 1000, credit=window))
+        for read in range(1, 50):
+            assert isinstance(await peer.receive(), Chunk)
+            assert notes.sent <= window + read  # and one that waits for room
+            peer.send(Credit(1, 1))
+        peer.send(Result(NULL))
+
+    report, notes = play(script)
+    assert report.verdict == "ok", report.problem
+    assert notes.sent < 60
+    assert notes.log == ["closed"]
+
+
+def test_without_credit_a_stream_goes_one_chunk_beyond_its_window_and_waits() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "count", 1000, credit=4))
+        for _ in range(4):
+            await peer.receive()
+        # Answered after whatever the stream could still do.
+        peer.send(call(2, "length", "x"))
+        assert isinstance(await peer.receive(), Reply)
+        assert notes.sent == 5
+        peer.send(Result(NULL))
+
+    assert play(script)[0].verdict == "ok"
+
+
+def test_a_stream_that_is_as_long_as_its_window_ends_without_more_credit() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "count", 2, credit=2))
+        kinds = [type(await peer.receive()) for _ in range(3)]
+        peer.send(Result(Raw(pack(kinds == [Chunk, Chunk, Reply]))))
+
+    assert play(script)[0].value is True
+
+
+def test_an_error_in_mid_stream_comes_after_the_chunks_before_it() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "stumble", credit=8))
+        seen = [await peer.receive() for _ in range(3)]
+        assert [type(m) for m in seen] == [Chunk, Chunk, Fault]
+        assert seen[2].error == ErrorInfo("Network", "the line went dead", True)  # type: ignore[union-attr]
+        peer.send(Result(NULL))
+
+    assert play(script)[0].verdict == "ok"
+
+
+def test_closing_a_stream_closes_the_bridge_and_is_answered() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "count", 1000, credit=2))
+        await peer.receive()
+        peer.send(Close(1))
+        while isinstance(message := await peer.receive(), Chunk):
+            pass
+        assert message == Reply(1, NULL)
+        assert notes.log == ["closed"]
+        peer.send(call(2, "length", "x"))
+        assert isinstance(await peer.receive(), Reply)
+        peer.send(Result(NULL))
+
+    assert play(script)[0].verdict == "ok"
+
+
+def test_a_stream_that_is_closed_before_it_began_is_answered() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "count", 5, credit=2), Close(1))
+        assert await peer.receive() == Reply(1, NULL)
+        peer.send(Result(NULL))
+
+    assert play(script)[0].verdict == "ok"
+
+
+def test_closing_a_stream_in_the_middle_of_a_frame_leaves_the_frame_whole() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        # Larger than the pipe: the host waits with half of the first chunk written.
+        peer.send(call(1, "count", 10, 300_000, credit=8))
+        while not notes.sent:
+            await asyncio.sleep(0)
+        peer.send(Close(1), call(2, "length", "abc"))
+        seen = []
+        while len(seen) < 3:
+            seen.append(await peer.receive())  # raises on a frame that is not one
+        assert [type(m) for m in seen] == [Chunk, Reply, Reply]
+        peer.send(Result(NULL))
+
+    report, notes = play(script)
+    assert report.verdict == "ok", report.problem
+    assert notes.log == ["closed"]
+
+
+def test_a_worker_that_is_killed_in_mid_stream_closes_the_bridge() -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "count", 1000, credit=2))
+        await peer.receive()
+        peer.exit("kill -KILL $$")
+
+    report, notes = play(script)
+    assert report.verdict == "engine_crash"
+    assert notes.log == ["closed"]
+
+
+def test_a_call_that_asks_for_chunks_of_what_is_no_stream_gets_its_reply() -> None:
+    [reply] = answers(call(1, "length", "abc", credit=3))
+    assert reply == Reply(1, Raw(pack(3)))
+
+
+def test_a_stream_without_credit_is_refused() -> None:
+    [fault] = answers(call(1, "count", 3))
+    assert isinstance(fault, Fault)
+    assert fault.error.kind == "Validation"
+
+
+# --- a worker that does not read ------------------------------------------------------------------
+
+
+def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open() -> None:
+    most = 4
+
+    async def script(peer: Peer, notes: Notes) -> None:
+        # Each answer is larger than the pipe. The first is written, in part, and so answered.
+        peer.send(*[call(n, "text", 200_000) for n in range(1, most + 1)])
+        while notes.sent < most:
+            await asyncio.sleep(0)
+        peer.send(call(most + 1, "text", 200_000))
+        while notes.sent < most + 1:
+            await asyncio.sleep(0)
+        peer.send(call(most + 2, "text", 200_000))  # the books have no room for it
+        await asyncio.Event().wait()
+
+    report, notes = play(script, max_concurrent=most)
+    assert report.verdict == "protocol_violation"
+    assert notes.sent == most + 1

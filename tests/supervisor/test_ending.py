@@ -1,0 +1,88 @@
+"""Every limit's words: what happened, the limit and its value, and the flag that moves it."""
+
+from __future__ import annotations
+
+import signal
+from typing import get_args
+
+import pytest
+from llmspell_bridges import BudgetExceeded
+from llmspell_protocol import ErrorInfo, Failure
+from llmspell_protocol.control import Exited
+from llmspell_supervisor import EXIT_CODES, Policy, Verdict
+from llmspell_supervisor import _ending as ending
+
+MIB = 1024 * 1024
+POLICY = Policy(
+    memory=64 * MIB, cpu=2, timeout=3, max_output=2048, max_calls=7, max_tokens=9, max_cost=0.5
+)
+LIMITS = {
+    "memory_limit": (ending.memory_limit(POLICY), "64 MiB", "memory", "--memory"),
+    "cpu_limit": (ending.cpu_limit(POLICY), "2 s", "cpu", "--cpu"),
+    "wall_limit": (ending.wall_limit(POLICY), "3 s", "timeout", "--timeout"),
+    "output_limit": (ending.output_limit(POLICY), "2 KiB", "max_output", "--max-output"),
+    "call_limit": (ending.call_limit(POLICY), "7 calls", "max_calls", "--max-calls"),
+    "cost_limit": (
+        ending.cost_limit(POLICY, BudgetExceeded("cost", asked=0.6, left=0.5)),
+        "$0.5",
+        "max_cost",
+        "--max-cost",
+    ),
+}
+
+
+@pytest.mark.parametrize("verdict", LIMITS)
+def test_a_limit_is_named_with_its_value_and_its_flag(verdict: str) -> None:
+    subject, value, name, flag = LIMITS[verdict]
+    assert subject.verdict == verdict
+    assert subject.problem is not None
+    assert value in subject.problem.message
+    assert f"(limit: {name})" in subject.problem.message
+    assert flag in subject.problem.hint
+
+
+def test_tokens_have_a_limit_and_a_flag_of_their_own() -> None:
+    subject = ending.cost_limit(POLICY, BudgetExceeded("tokens", asked=12, left=5))
+    assert subject.verdict == "cost_limit"
+    assert subject.problem is not None
+    assert "12 and 5 of 9 tokens is left (limit: max_tokens)" in subject.problem.message
+    assert "--max-tokens" in subject.problem.hint
+
+
+def test_each_verdict_has_an_exit_code_of_its_own() -> None:
+    assert set(EXIT_CODES) == set(get_args(Verdict))
+    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
+    assert 2 not in EXIT_CODES.values()  # bad flags: nothing was run
+
+
+def from_exit(status: int, *, peak: int = 0, out_of_memory: bool = False) -> str:
+    exited = Exited(1, status, 0.0, peak)
+    return ending.from_exit(exited, POLICY, peak=peak, out_of_memory=out_of_memory).verdict
+
+
+def test_a_kill_by_the_kernel_for_want_of_memory_is_the_memory_limit() -> None:
+    assert from_exit(signal.SIGKILL, out_of_memory=True) == "memory_limit"
+    assert from_exit(signal.SIGKILL) == "engine_crash"
+
+
+@pytest.mark.parametrize("crash", [signal.SIGSEGV, signal.SIGABRT, signal.SIGTRAP, signal.SIGBUS])
+def test_a_crash_near_the_memory_limit_is_put_down_to_it(crash: signal.Signals) -> None:
+    assert from_exit(crash, peak=60 * MIB) == "memory_limit"
+    assert from_exit(crash, peak=30 * MIB) == "engine_crash"
+
+
+def test_a_forbidden_system_call_is_no_want_of_memory() -> None:
+    assert from_exit(signal.SIGSYS, peak=64 * MIB) == "engine_crash"
+
+
+def failed(kind: str, faults: set[str]) -> str:
+    failure = Failure("error", ErrorInfo(kind, "why"))  # type: ignore[arg-type]
+    return ending.from_failure(failure, POLICY, faults=faults).verdict  # type: ignore[arg-type]
+
+
+def test_only_what_the_host_has_sent_is_the_word_of_the_host() -> None:
+    assert failed("Policy", {"Policy"}) == "policy_denied"
+    assert failed("Policy", {"Internal"}) == "script_error"
+    assert failed("Internal", {"Internal"}) == "supervisor_error"
+    assert failed("Internal", {"Policy"}) == "engine_crash"
+    assert failed("Provider", {"Provider"}) == "script_error"
