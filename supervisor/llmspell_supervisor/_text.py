@@ -10,27 +10,26 @@ what is read, or ends a line where a reader of lines would not expect it. The es
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-_UNSAFE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but \t and \n, DEL, C1
+_UNSAFE: Final = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but \t and \n, DEL, C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls: UAX #9
     "\u2028\u2029"  # separators that some readers take for a newline
-    "\ud800-\udfff]"  # lone surrogates: no encoder writes them
+    "\ud800-\udfff"  # lone surrogates: no encoder writes them
 )
-_UNSAFE_OR_NEWLINE: Final = re.compile(_UNSAFE.pattern[:-1] + "\n]")
 _NAMED: Final = {"\r": "\\r", "\n": "\\n"}
 
 
 def escape(text: str) -> str:
     """`text` with every unsafe character written out; newlines and tabs stay, CRLF becomes LF."""
-    return _UNSAFE.sub(_show, text.replace("\r\n", "\n"))
+    return _replace(_UNSAFE, _show, text.replace("\r\n", "\n"))
 
 
 def escape_line(text: str) -> str:
     """Like `escape`, and newlines are written out too: the result is one line."""
-    return _UNSAFE_OR_NEWLINE.sub(_show, text)
+    return _replace(_UNSAFE + "\n", _show, text)
 
 
 def escape_json(document: str) -> str:
@@ -38,7 +37,7 @@ def escape_json(document: str) -> str:
 
     Only for what a JSON encoder wrote: outside strings it has none of these but newlines.
     """
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    return _replace(_UNSAFE, lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def prefix_lines(text: str, prefix: str) -> str:
@@ -57,6 +56,12 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
     near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _replace(unsafe: str, show: Callable[[re.Match[str]], str], text: str) -> str:
+    # No unsafe character is printable, and compiling the pattern takes longer than a short run's
+    # output: only text that needs it pays.
+    return text if text.isprintable() else re.sub(f"[{unsafe}]", show, text)
 
 
 def _show(found: re.Match[str]) -> str:

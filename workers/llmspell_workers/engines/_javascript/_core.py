@@ -15,21 +15,20 @@ So both callbacks only append to arrays, and run no script.
 from __future__ import annotations
 
 import _imp
-import asyncio  # noqa: F401 - the core imports it at its start, when there is no file to import
 import ctypes
-import datetime  # noqa: F401, ICN001 - likewise, for its C interface
 import importlib.machinery
 import mmap
+import os
 import signal
 import sys
 import types
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PACKAGE: Final = "pythonmonkey"
+_MOZJS: Final = "libmozjs-"
 
 _ENUMERATE: Final = 1  # JSPROP_ENUMERATE: otherwise an ordinary element
 _MAX_BYTES: Final = 0  # JSGC_MAX_BYTES
@@ -59,19 +58,20 @@ class NativeCore:
 
     def __init__(self) -> None:
         """Raises `ImportError` where PythonMonkey is not installed."""
+        _import_for_the_core()
         spec = importlib.machinery.PathFinder.find_spec(_PACKAGE)
         if spec is None or not spec.submodule_search_locations:
             raise ImportError(f"{_PACKAGE} is not installed")
-        folder = Path(spec.submodule_search_locations[0])
-        self._path = str(folder / f"{_PACKAGE}.so")
-        mozjs = sorted(folder.glob("libmozjs-*.so"))
+        folder = spec.submodule_search_locations[0]
+        self._path = f"{folder}/{_PACKAGE}.so"
+        mozjs = min(f for f in os.listdir(folder) if f.startswith(_MOZJS) and f.endswith(".so"))
         # By the very paths that are used later: the dynamic linker then opens no file.
         # PyDLL: an allocation may collect garbage, which drops references to Python objects.
-        self._mozjs = ctypes.PyDLL(str(mozjs[0]))
+        self._mozjs = ctypes.PyDLL(f"{folder}/{mozjs}")
         self._core = ctypes.PyDLL(self._path)
-        self.version = _version(folder, mozjs[0])
+        self.version = _version(folder, mozjs)
         stub = types.ModuleType(_PACKAGE)
-        stub.__path__ = [str(folder)]
+        stub.__path__ = [folder]
         sys.modules[_PACKAGE] = stub
         self._bind()
         # A callback needs executable memory, which only an unlocked process can map.
@@ -191,13 +191,28 @@ def _seal(*callbacks: Any) -> None:
             raise OSError(ctypes.get_errno(), "the pages of callbacks stay writable")
 
 
-def _version(package: Path, mozjs: Path) -> str:
+def _import_for_the_core() -> None:
+    """Import what the core imports at its start, when there is no file to import from."""
+    without_tls = "asyncio" not in sys.modules and "ssl" not in sys.modules
+    if without_tls:
+        # asyncio does without. No worker has a network, nor needs OpenSSL in its memory.
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+    try:
+        import asyncio  # noqa: F401
+        import datetime  # noqa: F401, ICN001 - for its C interface
+    finally:
+        if without_tls:
+            del sys.modules["ssl"]
+
+
+def _version(package: str, mozjs: str) -> str:
     """Such as `SpiderMonkey 136, pythonmonkey 1.4.1`, from the names of files."""
     # importlib.metadata would cost a zygote ten times the rest of this function.
-    engine = mozjs.stem.removeprefix("libmozjs-").partition("a")[0]
-    infos = [f.name for f in package.parent.glob(f"{_PACKAGE}-*.dist-info")]
-    ours = infos[0].removesuffix(".dist-info").replace("-", " ") if infos else _PACKAGE
-    return f"SpiderMonkey {engine}, {ours}"
+    engine = mozjs.removeprefix(_MOZJS).partition("a")[0]
+    for name in os.listdir(os.path.dirname(package)):
+        if name.startswith(f"{_PACKAGE}-") and name.endswith(".dist-info"):
+            return f"SpiderMonkey {engine}, {name.removesuffix('.dist-info').replace('-', ' ')}"
+    return f"SpiderMonkey {engine}, {_PACKAGE}"
 
 
 def _root(proxy: Any) -> int:
