@@ -140,8 +140,7 @@ class Supervisor:
             raise UsageError(f"parameters: {error}") from None
         zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
         if mode == "execute":
-            named = [name for name in policy.allow_bridges if name in spell.source]
-            self._registry.prefetch(named)  # a hint: an import in the background, at worst idle
+            self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
         run = Run(
             spell,
             packed,
@@ -186,7 +185,8 @@ class Supervisor:
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:
     """The bridges that a spell seems to use. A hint: being wrong costs a moment, nothing else."""
-    return [name for name in bridges if re.search(rf"\b{name}\s*[.:\[]", source)]
+    # As a word of its own: our own name, in a `#!` line or a comment, holds `llm` too.
+    return [name for name in bridges if re.search(rf"\b{name}\b", source)]
 
 
 def run_spell(
