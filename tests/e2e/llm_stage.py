@@ -38,7 +38,8 @@ ASK: Final[dict[Language, str]] = {
 """Makes the call that the parameters describe, and returns what it gave or how it failed."""
 
 FAIL: Final[dict[Language, str]] = {
-    "lua": "return llm[params.method or 'complete'](params.request)",
+    # Not `return llm...`: a tail call leaves no line behind.
+    "lua": "local found = llm[params.method or 'complete'](params.request) return found",
     "javascript": "return await llm[params.method ?? 'complete'](params.request)",
 }
 """The same, and an error is not caught."""
@@ -52,6 +53,8 @@ class Stage:
     ) -> None:
         self.server = server
         self.settings = settings
+        self.priced: Stage = self
+        """A stage at the same server whose provider has prices, where a test needs one."""
         self.on_log: Callable[[LogEntry], None] = lambda _: None
         self.supervisor = Supervisor(
             Config(bridges={"llm": settings}), on_log=lambda entry: self.on_log(entry)
@@ -65,6 +68,10 @@ class Stage:
             return await work
 
         return self._runner.run(main())
+
+    def wait(self, event: Callable[[], object]) -> None:
+        """Wait for something at the server while the loop goes on: it is what closes sockets."""
+        assert self.until(asyncio.to_thread(event)) is not False
 
     async def start(
         self,
@@ -104,10 +111,14 @@ class Stage:
         return self.run(language, FAIL, params={"request": request, "method": method}, **more)
 
     def asked(self) -> list[dict[str, Any]]:
-        """Bodies of the requests that have arrived since this was last called."""
-        bodies = [received.body for received in self.server.requests]
-        self.server.requests.clear()
-        return bodies
+        """Bodies of the requests that have arrived."""
+        return [received.body for received in self.server.requests]
+
+    def clear(self) -> Stage:
+        """Forget what an earlier test has left."""
+        self.server.forget()
+        self.on_log = lambda _: None
+        return self
 
 
 @contextmanager

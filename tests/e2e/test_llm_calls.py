@@ -78,8 +78,7 @@ def shared() -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(shared: Stage) -> Stage:
-    shared.asked()
-    return shared
+    return shared.clear()
 
 
 def function(name: str, arguments: str, call: str) -> dict[str, Any]:

@@ -177,6 +177,13 @@ class ModelServer:
         with self._lock:
             self._queues[model].extend(answers)
 
+    def forget(self) -> None:
+        """Drop what was queued and what was received: the next test begins afresh."""
+        with self._lock:
+            self._queues.clear()
+            self.requests.clear()
+            self.busiest = self.busy
+
     def take(self, received: Received) -> Scripted:
         """Record a request and find its answer; called by the server's threads."""
         with self._lock:

@@ -71,6 +71,7 @@ class _Bounded(httpx.AsyncByteStream):
         async for piece in self._body:
             self._left -= len(piece)
             if self._left < 0:
+                await self._body.aclose()
                 raise AnswerTooLarge
             yield piece
 
