@@ -249,7 +249,6 @@ class Zygote:
         try:
             await _to_the_end(self._reap(worker))
         finally:
-            worker.kill()  # where the pidfd arrived only after the first one
             self._workers.pop(worker.number, None)
             worker.close()
             worker.peak_memory = worker.group.peak_memory() or 0
@@ -259,9 +258,8 @@ class Zygote:
     async def _reap(self, worker: Worker) -> None:
         try:
             async with asyncio.timeout(REAP_TIMEOUT):
-                if not worker.forked.done():
-                    await asyncio.wait({worker.forked})
-                    worker.kill()
+                await asyncio.wait({worker.forked})
+                worker.kill()  # whose pidfd may have arrived since the first attempt
                 await asyncio.wait({worker.exited})
                 await worker.gone()  # which the zygote, if it died, could not tell
         except TimeoutError:

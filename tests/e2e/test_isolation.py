@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.processes import children
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,18 +56,9 @@ def worker(request: pytest.FixtureRequest, command_prefix: list[str]) -> Iterato
 
 def _last_of_chain(pid: int) -> int:
     """Supervisor, outer process, zygote, worker: the deepest descendant."""
-    while children := _children(pid):
-        pid = children[-1]
+    while below := children(pid):
+        pid = below[-1]
     return pid
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        fields = entry.read_text().rpartition(")")[2].split()
-        if int(fields[1]) == pid:
-            found.append(int(entry.parent.name))
-    return found
 
 
 def test_a_worker_has_no_privilege_and_its_filter_is_on(worker: int) -> None:
@@ -112,3 +105,58 @@ def test_doctor_lists_every_layer(command_prefix: list[str]) -> None:
     assert all(layer["remedy"] for layer in layers.values() if layer["state"] == "off")
     for engine in ("engine lua", "engine javascript"):
         assert layers[engine]["state"] == "on", layers[engine]
+
+
+# --- a host that lacks a layer --------------------------------------------------------------------
+
+WITHOUT_NAMESPACES = {
+    "root of a container": "unshare -Ur sh -c 'echo 0 > {switch} && exec \"$@\"' -",
+    "an ordinary user": (
+        "unshare -Uc --keep-caps sh -c 'echo 0 > {switch} &&"
+        ' exec setpriv --ambient-caps=-all --inh-caps=-all "$@"\' -'
+    ),
+}
+"""How to lack user namespaces for real: one more is allowed, and in it, no further one."""
+
+BOTH = """
+import asyncio, json
+from llmspell_supervisor import IsolationError, Policy, Spell, Supervisor
+async def main():
+    found = []
+    async with Supervisor() as supervisor:
+        for engine in ("lua", "javascript"):
+            spell = Spell.from_text("return 6 * 7", engine)
+            try:
+                await supervisor.run(spell)
+            except IsolationError as error:
+                report = await supervisor.run(spell, policy=Policy(isolation="degraded"))
+                found.append([error.layer, error.hint, report.value, report.layers])
+    print(json.dumps(found))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("user", WITHOUT_NAMESPACES)
+def test_a_host_without_user_namespaces_is_refused_or_named(
+    user: str, ordinary_user: OrdinaryUser
+) -> None:
+    command = WITHOUT_NAMESPACES[user].format(switch="/proc/sys/user/max_user_namespaces")
+    script = f'{command} "$@"'
+    done = ordinary_user.run(["sh", "-c", script, "-", sys.executable, "-c", BOTH])
+    if "unshare" in done.stderr:
+        pytest.skip(f"no user namespace to begin with: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) == 2, "strict did not refuse"
+    for layer, remedy, value, layers in found:
+        expected = {
+            "root of a container": ("uid", "run as an ordinary user"),
+            "an ordinary user": ("user_namespace", "max_user_namespaces above 0"),
+        }[user]
+        assert layer == expected[0]
+        assert expected[1] in remedy
+        assert value == 42
+        for missing in ("user_namespace", "pid_namespace", "net_namespace", "root"):
+            assert layers[missing].startswith("off: "), missing
+        for present in ("landlock", "seccomp", "rlimits", "fds"):
+            assert layers[present].startswith("on: "), present

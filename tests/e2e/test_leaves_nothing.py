@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from llmspell_supervisor import Policy, Spell, Supervisor
 
-ENDLESS = {"lua": "console.log('up') while true do end", "javascript": "console.log('up'); while (true);"}
+from tests.support.processes import children, is_alive
+
+ENDLESS = {
+    "lua": "console.log('up') while true do end",
+    "javascript": "console.log('up'); while (true);",
+}
 
 PROGRAM = """
 import asyncio, sys
@@ -28,18 +31,11 @@ asyncio.run(main())
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below `pid`, by walking /proc."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                stat = (entry / "stat").read_text()
-                parent = int(stat.rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
+    """Every process below `pid`."""
     found: set[int] = set()
     queue = [pid]
     while queue:
-        below = children.get(queue.pop(), [])
+        below = children(queue.pop())
         found.update(below)
         queue += below
     return found
@@ -47,12 +43,7 @@ def descendants(pid: int) -> set[int]:
 
 def alive(pids: set[int]) -> set[int]:
     """Those that still run; a zombie does not."""
-    running = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                running.add(pid)
-    return running
+    return {pid for pid in pids if is_alive(pid)}
 
 
 @pytest.mark.parametrize("engine", ["lua", "javascript"])
