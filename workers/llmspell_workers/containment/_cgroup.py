@@ -13,8 +13,9 @@ The supervisor's side (make, limit, kill, remove) is its own. What it needs to k
   `N:memory:/path`). Limits: `memory.limit_in_bytes`, then `memory.memsw.limit_in_bytes` where
   swap is counted; `pids.max`. Peak: `memory.max_usage_in_bytes`; failures: `memory.failcnt`,
   `memory.oom_control`. There is no kill file.
-- The right to move a process is that of whoever *opened* `cgroup.procs`, in both versions, so a
-  worker without any right can move itself by a descriptor that it was handed. `0` is the writer.
+- The right to move a process is that of whoever *opened* `cgroup.procs` (or version 1's `tasks`,
+  which moves one thread and is quicker), so a worker without any right can move itself by a
+  descriptor that it was handed. `0` is the writer.
 """
 
 from __future__ import annotations
