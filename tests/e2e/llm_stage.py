@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from llmspell_supervisor import Config, LogEntry, Policy, RunReport, Spell, Supervisor
-
 from tests.support.model_server import ModelServer
 
 Language = Literal["lua", "javascript"]
@@ -88,9 +87,7 @@ class Stage:
             spell, params=params, policy=Policy(**policy)
         )
 
-    def run(
-        self, language: Language, sources: Mapping[Language, str], **more: Any
-    ) -> RunReport:
+    def run(self, language: Language, sources: Mapping[Language, str], **more: Any) -> RunReport:
         """Run a spell to its end."""
         return self.until(self.start(language, sources, **more))
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from llmspell_supervisor import Config, Supervisor
 
+from llmspell_supervisor import Config, Supervisor
 from tests.e2e.llm_stage import FAIL, LANGUAGES, Language, Stage, open_stage
 from tests.support.model_server import Answer, Flood, Gate, Refusal
 
-pytestmark = pytest.mark.filterwarnings("ignore:::(pydantic|litellm|openai)")
+# pytest resets the filters that the bridge sets for litellm.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:::(pydantic|litellm|openai)"),
+    pytest.mark.filterwarnings("ignore:coroutine 'OpenAIChatCompletion:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 both = pytest.mark.parametrize("language", LANGUAGES)
 
 MIB = 1024 * 1024
@@ -22,6 +26,7 @@ FAN_OUT = """
         llm.complete({model: params.model, prompt: "x", max_tokens: 50, retries: {attempts: 1}}));
     return (await Promise.all(calls)).length;
 """
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Stage]:
@@ -60,7 +65,7 @@ def test_the_operator_stands_above_alias_spell_and_default(
             request: dict[str, Any] = {"prompt": "x"}
             if spell is not None:
                 request["model"] = spell
-                    report = await stage.start(
+            report = await stage.start(
                 language, FAIL, params={"request": request}, supervisor=supervisor
             )
             assert report.verdict == "ok", report.problem
@@ -175,6 +180,7 @@ def test_a_call_ends_with_its_run(stage: Stage, language: Language, how: str) ->
             stage.supervisor.cancel_all()
         elif how == "worker":
             (active,) = stage.supervisor._runs
+            assert active._worker is not None
             active._worker.kill()
         try:
             return (await run).verdict
@@ -191,11 +197,11 @@ def test_a_call_ends_with_its_run(stage: Stage, language: Language, how: str) ->
 @both
 def test_nothing_is_sent_after_the_verdict(stage: Stage, language: Language) -> None:
     stage.server.script("m", *[Refusal(500)] * 50)
-    request = {"model": "test/m", "prompt": "x"}
+    request: dict[str, Any] = {"model": "test/m", "prompt": "x"}
     request["retries"] = {"attempts": 10, "base_delay": 0.2, "backoff": "constant"}
 
     async def work() -> None:
-            asyncio.get_running_loop().call_later(0.5, stage.supervisor.cancel_all)
+        asyncio.get_running_loop().call_later(0.5, stage.supervisor.cancel_all)
         report = await stage.start(language, FAIL, params={"request": request}, timeout=30)
         assert report.verdict == "cancelled"
         ours = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]

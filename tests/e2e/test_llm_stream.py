@@ -205,9 +205,7 @@ def test_a_stream_that_falls_silent_is_a_timeout(stage: Stage, language: Languag
     stage.wait(gate.wait_abandoned)
 
 
-def test_a_stream_without_end_is_cut_off_at_max_response(
-    stage: Stage, language: Language
-) -> None:
+def test_a_stream_without_end_is_cut_off_at_max_response(stage: Stage, language: Language) -> None:
     flood = Flood(event("x" * 1000), content_type="text/event-stream")
     stage.server.script("default", flood)
     report = stage.run(

@@ -77,3 +77,5 @@ def _hush(module: Any) -> None:
         logging.getLogger(name).disabled = True  # at debug level they tell whole requests
     # They warn users about their own types and about what servers answer.
     warnings.filterwarnings("ignore", module=r"(pydantic|litellm|openai)\b")
+    # What it has made for a call that is cancelled before it begins.
+    warnings.filterwarnings("ignore", r"coroutine 'OpenAIChatCompletion\.\w+' was never awaited")
