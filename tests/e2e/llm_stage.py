@@ -56,7 +56,8 @@ class Stage:
         """A stage at the same server whose provider has prices, where a test needs one."""
         self.on_log: Callable[[LogEntry], None] = lambda _: None
         self.supervisor = Supervisor(
-            Config(bridges={"llm": settings}), on_log=lambda entry: self.on_log(entry)
+            Config(bridges={"llm": settings}),
+            on_log=lambda entry: self.on_log(entry),  # noqa: PLW0108 - tests set it later
         )
         self._runner = runner
 
