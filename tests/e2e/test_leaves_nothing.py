@@ -10,8 +10,8 @@ import sys
 import time
 
 import pytest
-from llmspell_supervisor import Policy, Spell, Supervisor
 
+from llmspell_supervisor import Policy, Spell, Supervisor
 from tests.support.processes import children, is_alive
 
 ENDLESS = {

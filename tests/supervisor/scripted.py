@@ -43,6 +43,12 @@ HELLO = Hello("lua", "played", (".lua",), {"zygote": "on: by a test"}, ())
 Play = Callable[["Peer"], Awaitable[None]]
 
 
+async def until(done: Callable[[], object]) -> None:
+    """Let the event loop turn until `done`; the test's own limit is the deadline."""
+    while not done():  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0)
+
+
 class Peer:
     """The worker's side of the pipes, for a test to play."""
 
@@ -92,7 +98,7 @@ class Peer:
         """What is in the pipe, once there is something; nothing at its end."""
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        loop.add_reader(self._read_fd, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(self._read_fd, ready.set_result, None)
         try:
             await ready
         finally:
@@ -146,7 +152,7 @@ class ScriptedZygote:
         self.workers.append(worker)
         playing = asyncio.ensure_future(self._play(peer))
         # A play that fails ends its worker, so that the run does not wait for its deadline.
-        playing.add_done_callback(lambda t: t.cancelled() or (t.exception() and worker.kill()))
+        playing.add_done_callback(lambda t: None if _went_well(t) else worker.kill())
         try:
             yield worker
         finally:
@@ -158,6 +164,10 @@ class ScriptedZygote:
             worker.close()
             if isinstance(results[0], Exception):
                 raise results[0]
+
+
+def _went_well(task: asyncio.Future[None]) -> bool:
+    return task.cancelled() or task.exception() is None
 
 
 def _scratch_worker() -> tuple[Worker, Peer]:

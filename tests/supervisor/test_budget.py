@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from llmspell_bridges import BudgetExceeded
 from llmspell_supervisor import Policy, Usage
 from llmspell_supervisor._budget import RunBudget

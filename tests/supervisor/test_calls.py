@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, ClassVar
 
 import pytest
+from msgspec import Raw
+
 from llmspell_bridges import (
     Bridge,
     BridgeConfig,
@@ -30,9 +32,7 @@ from llmspell_protocol import (
     unpack,
 )
 from llmspell_supervisor import Policy, RunReport
-from msgspec import Raw
-
-from tests.supervisor.scripted import Peer, run
+from tests.supervisor.scripted import Peer, ScriptedZygote, new_run, until
 
 NULL = Raw(pack(None))
 
@@ -136,8 +136,6 @@ def play(
         await script(peer, bridges[0])
 
     async def once() -> RunReport:
-        from tests.supervisor.scripted import ScriptedZygote, new_run
-
         bridges.append(Notes())
         registry = BridgeRegistry(bridges)
         granted = Policy(**{"allow_bridges": ("notes",), **policy})
@@ -152,8 +150,7 @@ def answers(*calls: Call, **policy: Any) -> list[Any]:
 
     async def script(peer: Peer, _: Notes) -> None:
         peer.send(*calls)
-        for _call in calls:
-            heard.append(await peer.receive())
+        heard.extend([await peer.receive() for _ in calls])
         peer.send(Result(NULL))
 
     report, _ = play(script, **policy)
@@ -221,7 +218,7 @@ def test_five_megabytes_cross_in_both_directions() -> None:
         text = await peer.receive()
         assert isinstance(length, Reply)
         assert isinstance(text, Reply)
-        peer.send(Result(Raw(pack([unpack(length.value), len(unpack(text.value))]))))
+        peer.send(Result(Raw(pack([unpack(length.value), len(str(unpack(text.value)))]))))
 
     report, _ = play(script, max_request=6 << 20, max_response=6 << 20)
     assert report.value == [5_000_000, 5_000_000]
@@ -433,12 +430,9 @@ def test_closing_a_stream_in_the_middle_of_a_frame_leaves_the_frame_whole() -> N
     async def script(peer: Peer, notes: Notes) -> None:
         # Larger than the pipe: the host waits with half of the first chunk written.
         peer.send(call(1, "count", 10, 300_000, credit=8))
-        while not notes.sent:
-            await asyncio.sleep(0)
+        await until(lambda: notes.sent)
         peer.send(Close(1), call(2, "length", "abc"))
-        seen = []
-        while len(seen) < 3:
-            seen.append(await peer.receive())  # raises on a frame that is not one
+        seen = [await peer.receive() for _ in range(3)]  # raises on a frame that is not one
         assert [type(m) for m in seen] == [Chunk, Reply, Reply]
         peer.send(Result(NULL))
 
@@ -478,11 +472,9 @@ def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open() -> None:
     async def script(peer: Peer, notes: Notes) -> None:
         # Each answer is larger than the pipe. The first is written, in part, and so answered.
         peer.send(*[call(n, "text", 200_000) for n in range(1, most + 1)])
-        while notes.sent < most:
-            await asyncio.sleep(0)
+        await until(lambda: notes.sent == most)
         peer.send(call(most + 1, "text", 200_000))
-        while notes.sent < most + 1:
-            await asyncio.sleep(0)
+        await until(lambda: notes.sent == most + 1)
         peer.send(call(most + 2, "text", 200_000))  # the books have no room for it
         await asyncio.Event().wait()
 

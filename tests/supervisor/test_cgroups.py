@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from llmspell_supervisor import Policy, Spell, Supervisor
 from llmspell_supervisor import _cgroups as cgroups
 from llmspell_supervisor._cgroups import Cgroups, Hierarchy, WorkerGroup
@@ -105,6 +106,14 @@ def test_groups_of_dead_supervisors_are_removed_and_those_of_others_stay(tmp_pat
 # --- where this host delegates some ---------------------------------------------------------------
 
 
+def groups_in(path: str) -> list[Path]:
+    return [p for p in Path(path).iterdir() if p.is_dir()]
+
+
+def existing(paths: list[str]) -> list[str]:
+    return [path for path in paths if os.path.exists(path)]
+
+
 def test_a_worker_is_in_its_group_while_it_lives_and_the_group_goes_with_it() -> None:
     probe = Cgroups()
     delegated = bool(probe.state)
@@ -117,9 +126,7 @@ def test_a_worker_is_in_its_group_while_it_lives_and_the_group_goes_with_it() ->
 
         def look(_: object) -> None:
             for _, own in supervisor._cgroups._own:
-                for group in Path(own).iterdir():
-                    if group.is_dir():
-                        seen.append((group / "cgroup.procs").read_text().split())
+                seen.extend((g / "cgroup.procs").read_text().split() for g in groups_in(own))
 
         supervisor = Supervisor(on_log=look)
         async with supervisor:
@@ -127,10 +134,10 @@ def test_a_worker_is_in_its_group_while_it_lives_and_the_group_goes_with_it() ->
             report = await supervisor.run(spell, policy=Policy(memory=64 * MIB))
             own = [path for _, path in supervisor._cgroups._own]
             assert own
-            assert all(not [p for p in Path(path).iterdir() if p.is_dir()] for path in own)
+            assert not any(groups_in(path) for path in own)
         assert report.layers["cgroup"].startswith("on: joined")
         assert seen
         assert all(len(pids) == 1 for pids in seen)
-        assert not any(os.path.exists(path) for path in own)
+        assert existing(own) == []
 
     asyncio.run(scenario())

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from msgspec import Raw
+
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
@@ -25,7 +27,7 @@ from llmspell_protocol import (
     pack,
 )
 from llmspell_supervisor._channel import Channel
-from msgspec import Raw
+from tests.supervisor.scripted import until
 
 NULL = Raw(pack(None))
 START = Start("execute", "s", "", Raw(pack({})), {}, {}, WorkerLimits(0, 0, 0, 16))
@@ -68,10 +70,6 @@ class Ends:
             pass
         return messages
 
-    async def until(self, done: Callable[[], object]) -> None:
-        while not done():
-            await asyncio.sleep(0)
-
 
 @contextmanager
 def open_ends() -> Iterator[Ends]:
@@ -95,11 +93,11 @@ def on_a_loop(scenario: Callable[[Ends], Coroutine[Any, Any, None]]) -> None:
 async def begun(ends: Ends, calls: int = 2) -> None:
     """Ready, Start, and some calls that wait for their answers."""
     ends.say(Ready(PROTOCOL_VERSION, "lua", "", {}))
-    await ends.until(lambda: ends.heard)
+    await until(lambda: ends.heard)
     await ends.channel.send(START)
     ends.listen()
     ends.say(*[Call(n, "a.b", Raw(pack([]))) for n in range(1, calls + 1)])
-    await ends.until(lambda: len(ends.heard) == 1 + calls)
+    await until(lambda: len(ends.heard) == 1 + calls)
 
 
 def large(call: int) -> Reply:
@@ -214,7 +212,7 @@ def test_what_was_written_before_the_end_is_read_before_the_end_is_told() -> Non
         result = Result(Raw(pack("x" * 30_000)))
         ends.say(Log("log", "last"), result)
         ends.close(ends.their_out)
-        await ends.until(lambda: ends.ended)
+        await until(lambda: ends.ended)
         assert ends.heard[-2:] == [Log("log", "last"), result]
         assert ends.ended == [None]
 
@@ -225,7 +223,7 @@ def test_an_answer_to_a_worker_that_is_done_is_dropped() -> None:
     async def scenario(ends: Ends) -> None:
         await begun(ends)
         ends.say(Result(NULL))
-        await ends.until(lambda: ends.heard[-1] == Result(NULL))
+        await until(lambda: ends.heard[-1] == Result(NULL))
         await ends.channel.send(Reply(1, NULL))
         assert ends.listen() == []
 
@@ -235,7 +233,7 @@ def test_an_answer_to_a_worker_that_is_done_is_dropped() -> None:
 def test_a_breach_is_told_once_and_nothing_is_read_after_it() -> None:
     async def scenario(ends: Ends) -> None:
         os.write(ends.their_out, b"\xff" * 100)
-        await ends.until(lambda: ends.ended)
+        await until(lambda: ends.ended)
         os.write(ends.their_out, b"\xff" * 100)
         ends.close(ends.their_out)
         for _ in range(10):

@@ -6,6 +6,7 @@ import signal
 from typing import get_args
 
 import pytest
+
 from llmspell_bridges import BudgetExceeded
 from llmspell_protocol import ErrorInfo, Failure
 from llmspell_protocol.control import Exited

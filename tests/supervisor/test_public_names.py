@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import llmspell_supervisor
 import pytest
+
+import llmspell_supervisor
 
 
 def test_all_is_sorted_and_every_name_is_there() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
+
 from llmspell_protocol import (
     Call,
     Close,
@@ -24,8 +26,6 @@ from llmspell_protocol import (
 )
 from llmspell_supervisor import LogEntry, Policy, RunReport
 from llmspell_supervisor._budget import ENTRY_COST
-from msgspec import Raw
-
 from tests.supervisor.scripted import READY, Peer, ScriptedZygote, new_run, run
 
 NULL = Raw(pack(None))

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from llmspell_protocol import control
 from llmspell_supervisor import IsolationError, SupervisorError
 from llmspell_supervisor import _launch as launch
 from llmspell_supervisor._cgroups import Cgroups
 from llmspell_supervisor._zygotes import FORKS_AT_ONCE, Zygote, ZygoteDied
-
+from tests.supervisor.scripted import until
 from tests.support.processes import children, ended, is_alive
 
 OPTIONS = control.WorkerOptions(memory=128 << 20, heap=64 << 20, cpu_seconds=5)
@@ -346,16 +347,24 @@ def test_a_zygote_holds_nothing_but_its_socket_and_its_standard_streams() -> Non
             [outer] = [p for p in children(os.getpid()) if b"zygote" in command_line(p)]
             [inner] = children(outer)
             for process in (outer, inner):
-                fds = {p.name: os.readlink(p) for p in Path(f"/proc/{process}/fd").iterdir()}
+                fds = descriptors_of(process)
                 others = {t for n, t in fds.items() if int(n) > control.CONTROL_FD}
                 assert others <= {"anon_inode:[pidfd]"}, fds
-                flags = Path(f"/proc/{process}/fdinfo/2").read_text().split("flags:")[1].split()[0]
-                assert int(flags, 8) & os.O_NONBLOCK, "a flood of errors would block it"
+                assert flags_of(process, 2) & os.O_NONBLOCK, "a flood of errors would block it"
 
     try:
         with_real(scenario)
     finally:
         os.close(inherited)
+
+
+def descriptors_of(pid: int) -> dict[str, str]:
+    return {path.name: os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def flags_of(pid: int, fd: int) -> int:
+    text = Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
+    return int(text.split("flags:")[1].split()[0], 8)
 
 
 def command_line(pid: int) -> bytes:
@@ -438,8 +447,7 @@ def test_a_zygote_that_is_stopped_is_killed_when_it_is_closed() -> None:
 def test_the_processor_clock_is_the_workers_and_stops_with_it() -> None:
     async def scenario(zygote: Zygote) -> None:
         async with zygote.worker(OPTIONS) as worker:
-            while not worker.cpu_time():
-                await asyncio.sleep(0)
+            await until(worker.cpu_time)
             assert worker.cpu_time() < 1
             worker.kill()
             await worker.gone()
