@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmspell_protocol import ErrorInfo, LogLevel
 from msgspec import Struct, field
+
+from llmspell_protocol import ErrorInfo, LogLevel
 
 from ._policy import Policy
 from ._verdict import EXIT_CODES, Verdict

@@ -373,7 +373,7 @@ def test_the_process_holds_no_descriptor_but_pipes_its_sockets_and_the_model(mod
         assert open_files_of(pid) <= {str(model)}
 
     with Path(os.devnull).open() as inheritable:
-        os.set_inheritable(inheritable.fileno(), True)  # noqa: FBT003
+        os.set_inheritable(inheritable.fileno(), True)
         use(model, act)
 
 
