@@ -56,8 +56,6 @@ class RunReport(Struct, frozen=True, kw_only=True):
     value: Any = None
     problem: Problem | None = None
     logs: tuple[LogEntry, ...] = ()
-    suppressed: int = 0
-    """Console entries that were dropped because the output limit had been reached."""
     usage: Usage
     policy: Policy
     layers: dict[str, str] = field(default_factory=dict)

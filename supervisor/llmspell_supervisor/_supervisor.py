@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ._spell import Spell
 
 BRIDGES: Final = ("llm",)
-"""The bridges that come with the supervisor."""
+"""The bridges that come with the supervisor. Others are loaded when a policy first grants them."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -117,14 +117,20 @@ class Supervisor:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
 
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
-        host refuses a layer of containment, `SupervisorError` when no worker can be had, and what
-        a callback raised: then the run has been ended.
+        host refuses a layer of containment, `ConfigError` when the policy grants a bridge that is
+        not installed, `SupervisorError` when no worker can be had, and what a callback raised:
+        then the run has been ended.
         """
         return await self._execute(spell, params or {}, policy or Policy(), "execute")
 
-    async def validate(self, spell: Spell) -> Problem | None:
-        """Parse a spell without running it, in a locked worker. None when it is well formed."""
-        report = await self._execute(spell, {}, Policy(), "validate")
+    async def validate(
+        self, spell: Spell, *, isolation: Literal["strict", "degraded"] = "strict"
+    ) -> Problem | None:
+        """Parse a spell without running it, in a locked worker. None when it is well formed.
+
+        Raises as `run`; `isolation` is as in `Policy`, since a parser, too, can be attacked.
+        """
+        report = await self._execute(spell, {}, Policy(isolation=isolation), "validate")
         return report.problem
 
     async def _execute(
@@ -139,6 +145,9 @@ class Supervisor:
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
         zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+        for name in policy.allow_bridges:
+            if name not in self._registry.names:
+                self._registry.add(self._load(name))
         if mode == "execute":
             self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
         run = Run(
@@ -177,8 +186,11 @@ class Supervisor:
             run.cancel()
 
     async def engines(self, names: tuple[str, ...] = ("lua", "javascript")) -> list[EngineInfo]:
-        """What the engines say of themselves; starts their zygotes. Raises `SupervisorError`."""
-        zygotes = [self._zygote(name, strict=True) for name in names]
+        """What the engines say of themselves; starts their zygotes. Raises `SupervisorError`.
+
+        No spell is run, so that a missing layer of containment is no reason to refuse.
+        """
+        zygotes = [self._zygote(name, strict=False) for name in names]
         hellos = await asyncio.gather(*(zygote.start() for zygote in zygotes))
         return [EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos]
 

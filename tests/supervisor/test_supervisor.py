@@ -16,6 +16,7 @@ from llmspell_supervisor import (
     Config,
     ConfigError,
     Policy,
+    Problem,
     RunReport,
     Spell,
     Supervisor,
@@ -345,3 +346,23 @@ def test_a_large_limit_is_a_limit_too(memory: int, words: str, engine: str) -> N
     assert report.verdict == "memory_limit", report.problem
     assert report.problem is not None
     assert f"{words} of memory" in report.problem.message
+
+
+def test_a_granted_bridge_that_is_not_installed_is_named() -> None:
+    async def scenario() -> None:
+        async with Supervisor() as supervisor:
+            spell = Spell.from_text("return 1", "lua")
+            await supervisor.run(spell, policy=Policy(allow_bridges=("llm", "nowhere")))
+
+    with pytest.raises(ConfigError, match="no bridge 'nowhere'"):
+        asyncio.run(scenario())
+
+
+def test_a_spell_is_parsed_without_a_missing_layer_only_when_asked_to() -> None:
+    async def scenario() -> Problem | None:
+        async with Supervisor() as supervisor:
+            return await supervisor.validate(Spell.from_text("x =", "lua"), isolation="degraded")
+
+    problem = asyncio.run(scenario())
+    assert problem is not None
+    assert problem.line == 1

@@ -239,6 +239,10 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
         default=None,
         help=META["jit"].description,
     )
+    _add_isolation(group)
+
+
+def _add_isolation(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--isolation",
         dest=_PREFIX + "isolation",
@@ -277,6 +281,7 @@ def _checked_item(field: str) -> Callable[[str], Any]:
 def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spells", metavar="SPELL", nargs="+", help="a file, or - for stdin")
     _add_engine(parser)
+    _add_isolation(parser)
     parser.add_argument("--json", action="store_true", help="one JSON list on stdout")
 
 

@@ -199,8 +199,6 @@ def _cancelled(job: Job, wall: float) -> RunReport:
 def _show(report: RunReport, job: Job, console: Console, arguments: argparse.Namespace) -> None:
     if report.ok and not arguments.json:
         console.value(report.value)
-    if report.suppressed and not arguments.quiet:
-        console.err(f"{PROGRAM}: note: {report.suppressed} console entries were dropped")
     if report.problem is not None and console.lost is None:
         console.err(
             show_problem(

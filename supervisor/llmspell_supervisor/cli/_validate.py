@@ -12,6 +12,7 @@ from .._supervisor import Supervisor
 from .._text import escape_line
 from .._verdict import EXIT_CODES
 from ._console import Console
+from ._parser import flag_values
 from ._problems import show_problem, use_colour
 from ._run import read_spell
 
@@ -20,7 +21,7 @@ def validate(arguments: argparse.Namespace) -> int:
     """Run the command `validate`: 0 when every spell parses, 1 when one does not."""
     console = Console(json=arguments.json)
     spells = [read_spell(path, arguments.engine) for path in arguments.spells]
-    problems = asyncio.run(_validate(spells))
+    problems = asyncio.run(_validate(spells, flag_values(arguments)))
     for spell, problem in zip(spells, problems, strict=True):
         if problem is not None:
             console.err(show_problem(problem, spell, "script_error", colour=use_colour()))
@@ -31,9 +32,9 @@ def validate(arguments: argparse.Namespace) -> int:
     return EXIT_CODES["script_error"] if any(problems) else 0
 
 
-async def _validate(spells: list[Spell]) -> list[Problem | None]:
+async def _validate(spells: list[Spell], flags: dict[str, Any]) -> list[Problem | None]:
     async with Supervisor() as supervisor:
-        return [await supervisor.validate(spell) for spell in spells]
+        return [await supervisor.validate(spell, **flags) for spell in spells]
 
 
 def _entry(spell: Spell, problem: Problem | None) -> dict[str, Any]:

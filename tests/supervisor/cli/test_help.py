@@ -38,17 +38,21 @@ llmspell-supervisor COMMAND --help explains a command.
 HELP = {
     ("--help",): TOP,
     ("validate", "--help"): """\
-usage: llmspell-supervisor validate [-h] [--engine NAME] [--json] SPELL [SPELL ...]
+usage: llmspell-supervisor validate [-h] [--engine NAME] [--isolation {strict,degraded}] [--json]
+                                    SPELL [SPELL ...]
 
 Check spells without running them.
 
 positional arguments:
-  SPELL          a file, or - for stdin
+  SPELL                     a file, or - for stdin
 
 options:
-  -h, --help     show this help message and exit
-  --engine NAME  lua, javascript, ... (default: by the file's suffix)
-  --json         one JSON list on stdout
+  -h, --help                show this help message and exit
+  --engine NAME             lua, javascript, ... (default: by the file's suffix)
+  --isolation {strict,degraded}
+                            strict refuses to run when a layer is missing; degraded runs without
+                            (default: strict)
+  --json                    one JSON list on stdout
 """,
     ("info", "--help"): """\
 usage: llmspell-supervisor info [-h] [--json] [TOPIC]
