@@ -79,7 +79,9 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
         self_test(layers)
         engine.self_test()
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may come to this worker
-        _write(connection.send(Failure("error", ErrorInfo("Internal", str(error)))))
+        failure = Failure("error", ErrorInfo("Internal", str(error)))
+        # Where the checklist stopped tells where our end of the pipe is.
+        _write(connection.send(failure), OUT_FD if layers.has("fds") else plan.writer)
         return
     ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict())
     _write(connection.send(ready))
@@ -117,7 +119,7 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     return Result(Raw(value))
 
 
-def _write(frame: bytes) -> None:
+def _write(frame: bytes, fd: int = OUT_FD) -> None:
     view = memoryview(frame)
     while view:
-        view = view[os.write(OUT_FD, view) :]
+        view = view[os.write(fd, view) :]
