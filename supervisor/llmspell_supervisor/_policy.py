@@ -36,6 +36,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A resolved policy. Sizes are bytes, times seconds, money US dollars.
 
     An empty tuple grants nothing. The defaults are what a spell gets when nobody says anything.
+    Raises `ValueError` that names a field which is out of its bounds or of the wrong type.
     """
 
     # --- limits: layers combine by the smaller number ---
@@ -120,6 +121,16 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["strict", "degraded"],
         Meta(description="strict refuses to run when a layer is missing; degraded runs without"),
     ] = "strict"
+
+    def __post_init__(self) -> None:
+        # msgspec checks what it decodes, not what Python code builds, and a limit that is not a
+        # number would be none: no clock ever passes NaN.
+        for name, field in FIELDS.items():
+            try:
+                value = msgspec.convert(getattr(self, name), field.type)
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{name}: {error}") from None
+            msgspec.structs.force_setattr(self, name, value)
 
 
 FIELDS: Final = {f.name: f for f in msgspec.structs.fields(Policy)}
