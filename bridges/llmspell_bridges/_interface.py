@@ -289,6 +289,19 @@ class BridgeRegistry:
             bound = BoundMethod(bridge, function)
             self._methods[bound.name] = bound
 
+    async def remove(self, name: str) -> None:
+        """Forget a bridge and close it: later runs do not find it, and its name is free.
+
+        Calls that are under way lose what it holds open. Raises `LookupError` for a name that there
+        is not.
+        """
+        if name not in self._bridges:
+            raise LookupError(f"there is no bridge '{name}'")
+        bridge = self._bridges.pop(name)
+        for function in _declared(type(bridge)):
+            del self._methods[f"{name}.{function.__name__}"]
+        await bridge.close()
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the bridges, sorted."""

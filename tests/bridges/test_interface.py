@@ -296,6 +296,22 @@ def test_a_name_is_taken_once_and_is_a_plain_identifier() -> None:
         registry.add(Odd())
 
 
+def test_a_removed_bridge_is_closed_and_makes_room_for_another_of_its_name() -> None:
+    old, new = Clock(), Clock()
+    other = type("Other", (Clock,), {"name": "other"})()
+    registry = BridgeRegistry([old, other])
+    asyncio.run(registry.remove("clock"))
+    assert (old.closed, other.closed) == (1, 0)
+    assert registry.get("clock.now") is None
+    assert registry.manifest(["clock", "other"]).keys() == {"other"}
+    with pytest.raises(LookupError, match="'clock'"):
+        asyncio.run(registry.remove("clock"))
+    registry.add(new)
+    assert registry.names == ("clock", "other")
+    asyncio.run(registry.close())
+    assert (old.closed, new.closed) == (1, 1)
+
+
 def test_arguments_that_are_no_msgpack_are_a_validation_error() -> None:
     host = Host(Clock())
     bound = host.registry.get("clock.now")

@@ -14,7 +14,8 @@ from llmspell_supervisor._policy import FIELDS, LIMITS, META
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_that_would_limit_nothing_is_refused(name: str) -> None:
-    for value in (math.nan, math.inf, -1, "1", None):
+    values: list[Any] = [math.nan, math.inf, -1, "1", None]
+    for value in values:
         with pytest.raises(ValueError, match=f"^{name}: Expected"):
             Policy(**{name: value})
 
