@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """Run the command and end the process.
 
-    Without the interpreter's own end, which takes apart every module and lasts longer than a short
-    spell. By now everything is closed; what is left to do is said here.
+    Without the interpreter's own end, which takes apart every module: 5 ms, and 20 once litellm is
+    there. By now everything is closed; what is left to do is said here.
     """
-    gc.disable()  # until everything is imported: there is next to no garbage yet
+    # 7 of the 140 ms that the imports take. `_main` turns it on again, once they are done.
+    gc.disable()
     code = command()
     _launch.discard()
     for stream in (sys.stdout, sys.stderr):

@@ -11,7 +11,8 @@ import atexit
 import os
 import sys
 
-# As mypy and pyright know it: `typing` alone would take a third of the time before the spawn.
+# As mypy and pyright know it: until the spawn takes 22 ms from the start of the interpreter, 42
+# with an import of `typing`, and 37 with one of `socket`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -32,11 +33,16 @@ _PIPE_CAPACITY: Final = 64 * 1024
 """Bytes that a pipe holds (pipe(7))."""
 _MAX_ERRORS: Final = 4096
 """Bytes of standard error in which the last line is looked for."""
+# Of about 90 ms for Lua and 145 for JavaScript on CPython 3.11:
+# - Without the collector, which finds no garbage among what is being imported: 3 to 11 ms less.
+# - msgspec takes a few names from `typing_extensions` if it is installed, else the same ones from
+#   `typing`: 15 ms less for Lua on 3.11 and 3.12, nothing on 3.13. It is hidden during this one
+#   import; an engine of others that wants it gets it.
 _BOOT: Final = """
 import gc, sys
-gc.disable()  # there is next to no garbage yet, and looking for it takes time
+gc.disable()
 sys.path += {path!r}
-sys.modules["typing_extensions"] = None  # msgspec then takes the same from typing: 15 ms less
+sys.modules["typing_extensions"] = None
 import msgspec
 del sys.modules["typing_extensions"]
 from llmspell_workers.{module} import main
@@ -180,7 +186,7 @@ def _search_path() -> list[str]:
 
 
 def _find(package: str) -> ModuleSpec | None:
-    """As `importlib.util.find_spec`, whose own import takes longer than all searches here."""
+    """As `importlib.util.find_spec`, whose own import takes 8 ms, as long as all searches here."""
     for finder in sys.meta_path:
         if spec := finder.find_spec(package, None):
             return spec

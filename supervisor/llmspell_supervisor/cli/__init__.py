@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# As in `_spell` and `_verdict`, which are not imported before the zygote boots.
 _ENGINES = {".lua": "lua", ".js": "javascript", ".mjs": "javascript"}
-# As in `_verdict`, which is not imported before the zygote boots.
 _EXIT_USAGE = 2
 _EXIT_INTERRUPTED = 130
 

@@ -195,7 +195,8 @@ def _import_for_the_core() -> None:
     """Import what the core imports at its start, when there is no file to import from."""
     without_tls = "asyncio" not in sys.modules and "ssl" not in sys.modules
     if without_tls:
-        # asyncio does without. No worker has a network, nor needs OpenSSL in its memory.
+        # asyncio does without. No worker has a network, nor needs OpenSSL in its memory; and it
+        # would take 9 to 11 ms of a zygote's start. Hidden during this one import only.
         sys.modules["ssl"] = None  # type: ignore[assignment]
     try:
         import asyncio  # noqa: F401
