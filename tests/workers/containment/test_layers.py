@@ -65,12 +65,6 @@ def test_a_descriptor_that_the_engine_left_open_ends_the_worker() -> None:
         assert worker.report["missing"] == "fds_proved"
 
 
-def test_a_descriptor_that_the_plan_names_may_stay_open() -> None:
-    spawn = Spawn(engine=lambda: os.dup2(IN_FD, 9), options={"engine_fds": frozenset({9})})
-    with spawned(spawn) as worker:
-        assert worker.run() == 0
-
-
 def test_sockets_are_no_pipe_ends() -> None:
     def pair() -> tuple[int, int]:
         one, other = socket.socketpair()

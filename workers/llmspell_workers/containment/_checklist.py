@@ -83,7 +83,7 @@ def contain(plan: Plan, layers: Layers, start_engine: Callable[[], object]) -> N
     _memory.apply(plan, layers)
     _landlock.apply(layers)
     start_engine()
-    _fds.prove(plan, layers)
+    _fds.prove(layers)
     _rlimits.close(plan, layers)
     _identity.prove(layers)
     _seccomp.apply(plan, layers)

@@ -53,10 +53,10 @@ def _close_all_but_two() -> str:
     return "two one-way pipe ends"
 
 
-def prove(plan: Plan, layers: Layers) -> None:
-    """After the engine's start: nothing is open but the pipe ends and what the plan names."""
+def prove(layers: Layers) -> None:
+    """After the engine's start: nothing is open but the pipe ends."""
     if layers.has("fds"):
-        layers.require("fds_proved", lambda: _expect({IN_FD, OUT_FD} | plan.engine_fds))
+        layers.require("fds_proved", lambda: _expect({IN_FD, OUT_FD}))
 
 
 def _expect(wanted: set[int]) -> str:

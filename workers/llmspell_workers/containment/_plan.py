@@ -34,5 +34,3 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Granted: the engine may make memory executable."""
     cgroups: tuple[int, ...] = ()
     """Open `cgroup.procs` descriptors of the groups to join."""
-    engine_fds: frozenset[int] = frozenset()
-    """Descriptors that the engine's start leaves open besides the two pipe ends."""
