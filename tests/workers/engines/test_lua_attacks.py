@@ -12,30 +12,14 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from llmspell_protocol import Failure
-from tests.workers.support.host import LIMITS, Outcome, run_engine
+from tests.workers.support.host import LIMITS
+from tests.workers.support.lua import failure_of, lua, value_of
 
 MANIFEST: Any = {"llm": {"complete": "call"}}
 HANDLERS: Any = {"llm.complete": lambda *_: "answer"}
 
 SLACK = 0.5
 """Seconds over its deadline that a kill may take on a busy machine."""
-
-
-def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, locked=True, **options)
-
-
-def value_of(source: str, **options: Any) -> Any:
-    outcome = lua(source, **options)
-    assert outcome.failure is None, outcome.failure
-    return outcome.value
-
-
-def failure_of(source: str, **options: Any) -> Failure:
-    failure = lua(source, **options).failure
-    assert failure is not None
-    return failure
 
 
 def small(megabytes: int) -> Any:

@@ -10,20 +10,11 @@ from msgspec import structs
 
 from llmspell_protocol import ErrorInfo
 from llmspell_workers.engines._lua._host import STREAM_CREDIT
-from tests.workers.support.host import LIMITS, HandlerFault, Outcome, run_engine
+from tests.workers.support.host import LIMITS, HandlerFault
+from tests.workers.support.lua import lua, value_of
 
 CALL: Any = {"llm": {"complete": "call"}}
 STREAM: Any = {"llm": {"stream": "stream", "complete": "call"}}
-
-
-def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, locked=True, **options)
-
-
-def value_of(source: str, **options: Any) -> Any:
-    outcome = lua(source, **options)
-    assert outcome.failure is None, outcome.failure
-    return outcome.value
 
 
 def count_to(last: int) -> Any:

@@ -7,21 +7,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from llmspell_protocol import ErrorInfo, Failure
-from tests.workers.support.host import LIMITS, HandlerFault, Outcome, run_engine
+from llmspell_protocol import ErrorInfo
+from tests.workers.support.host import LIMITS, HandlerFault
+from tests.workers.support.lua import failure_of, lua
 
 RATE = ErrorInfo("RateLimit", "too fast", retryable=True, retry_after=2.5)
 CALL = {"llm": {"complete": "call"}}
-
-
-def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, locked=True, **options)
-
-
-def failure_of(source: str, **options: Any) -> Failure:
-    failure = lua(source, **options).failure
-    assert failure is not None
-    return failure
 
 
 def refuse(*_: Any) -> Any:

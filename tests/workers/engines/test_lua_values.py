@@ -7,19 +7,9 @@ from typing import Any
 import pytest
 
 from llmspell_protocol import MAX_DEPTH
-from tests.workers.support.host import Outcome, run_engine
+from tests.workers.support.lua import lua, value_of
 
 ECHO = {"host": {"echo": "call"}}
-
-
-def lua(source: str, **options: Any) -> Outcome:
-    return run_engine("lua", source, locked=True, **options)
-
-
-def value_of(source: str, **options: Any) -> Any:
-    outcome = lua(source, **options)
-    assert outcome.failure is None, outcome.failure
-    return outcome.value
 
 
 @pytest.mark.parametrize(
