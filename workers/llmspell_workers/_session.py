@@ -1,7 +1,7 @@
 """What an engine sees of the pipe: calls, streams, logs, and the library inside the worker.
 
-`Session` is the same for every engine. A synchronous engine blocks in `next_message`; one with an
-event loop watches `fileno` and takes `ready_messages`. Neither sees bytes, frames or their order.
+`Session` is the same for every engine. A synchronous engine blocks in `next_message`; one that has
+timers, too, watches `fileno` and takes `ready_messages`. Neither sees bytes, frames or their order.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Session:
         self._streams: set[int] = set()  # those that may be credited or closed
 
     def fileno(self) -> int:
-        """The read end, for an event loop."""
+        """The read end, for an engine that waits for something else as well."""
         return self._read_fd
 
     def call(self, method: str, args: bytes, credit: int = 0) -> int:

@@ -20,7 +20,7 @@ from llmspell_protocol import (
     Start,
 )
 
-from ._session import Session
+from ._session import READ_SIZE, Session
 from .containment import IN_FD, OUT_FD, Plan, contain, self_test
 from .engines import EngineOptions, ScriptFailure
 
@@ -38,9 +38,6 @@ _MAX_REASON = 500
 
 _NULL = b"\xc0"
 """msgpack's nil: no value, which is no output."""
-
-_READ_SIZE = 65536
-"""Bytes per read: the capacity of a pipe by default (pipe(7))."""
 
 
 def run_worker(
@@ -92,7 +89,7 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
 
 def _await_start(connection: Connection) -> Start:
     while (message := connection.next_message()) is NEED_DATA:
-        data = os.read(IN_FD, _READ_SIZE)
+        data = os.read(IN_FD, READ_SIZE)
         if not data:
             os._exit(0)  # the supervisor has gone, or has no use for a worker any more
         connection.receive_data(data)
