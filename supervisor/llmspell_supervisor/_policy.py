@@ -65,19 +65,19 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 200
     max_request: Annotated[
         int, Meta(ge=0, le=64 * MIB, description="arguments of one call", extra=_BYTES)
-    ] = MIB  # S159
+    ] = MIB
     max_response: Annotated[
         int,
         Meta(
             ge=0, le=256 * MIB, description="answer of one call, or one stream in all", extra=_BYTES
         ),
-    ] = 10 * MIB  # S160
+    ] = 10 * MIB
     request_timeout: Annotated[
         float, Meta(gt=0, le=86_400, description="time of one call", extra=_SECONDS)
-    ] = 30.0  # S161
+    ] = 30.0
     max_concurrent: Annotated[
         int, Meta(ge=1, le=64, description="calls open at once", extra=_COUNT)
-    ] = 10  # S162
+    ] = 10
     max_tokens: Annotated[
         int,
         Meta(
@@ -111,7 +111,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ("*",)
     require_tls: Annotated[
         bool, Meta(description="refuse plain HTTP to anything but loopback models")
-    ] = True  # S164
+    ] = True
     jit: Annotated[bool, Meta(description="let the JavaScript engine compile to machine code")] = (
         False
     )

@@ -24,12 +24,10 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Url | None,
         Meta(description="an OpenAI-compatible server of your own"),
     ] = None
-    timeout: Annotated[float, Meta(gt=0, le=86_400, description="seconds of one attempt")] = (
-        30.0  # S116
-    )
+    timeout: Annotated[float, Meta(gt=0, le=86_400, description="seconds of one attempt")] = 30.0
     max_retries: Annotated[
         int, Meta(ge=0, le=9, description="repetitions after the first attempt")
-    ] = 3  # S116
+    ] = 3
 
 
 class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
