@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ._errors import BridgeError
 
 _PLAIN: Final = re.compile(r"https?://[!-\[\]-~]+", re.ASCII)
-"""Printable ASCII and no backslash: what parsers disagree about is not looked at (attack B06)."""
+"""Printable ASCII and no backslash: what parsers disagree about is not looked at."""
 
 
 def check_url(url: str, *, allow_domain: tuple[str, ...], require_tls: bool, field: str) -> None:

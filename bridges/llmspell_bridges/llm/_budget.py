@@ -1,7 +1,7 @@
 """Tokens and money: a bound reserved before each attempt, the truth booked after it.
 
-One attempt holds one reservation, so calls that run at the same time cannot pass the check together
-(attack B24), and repeated attempts are paid for one by one. Exceeding ends the run (B23).
+One attempt holds one reservation, so calls that run at the same time cannot pass the check together,
+and repeated attempts are paid for one by one. Exceeding ends the run.
 """
 
 from __future__ import annotations

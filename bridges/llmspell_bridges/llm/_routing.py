@@ -39,7 +39,7 @@ provider's."""
 
 _NAME: Final = re.compile(r"(?!.*(\.\.|//|:/))[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,199}", re.ASCII)
 """What a spell may call a model. litellm puts names into addresses, and for some providers takes an
-address for a name: `huggingface/https://...` would send the operator's key there (attack B19)."""
+address for a name: `huggingface/https://...` would send the operator's key there."""
 
 Source = Literal["operator", "alias", "spell", "default"]
 

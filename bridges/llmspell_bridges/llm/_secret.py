@@ -1,4 +1,4 @@
-"""Keys that do not show. Attack B18: a key must not reach a worker, a log or an error."""
+"""Keys that do not show: a key must not reach a worker, a log or an error."""
 
 from __future__ import annotations
 
