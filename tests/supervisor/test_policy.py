@@ -49,3 +49,10 @@ def test_what_is_wrong_in_a_decoded_policy_is_named() -> None:
         msgspec.convert({"timeout": 0}, Policy)
     assert msgspec.convert(msgspec.to_builtins(Policy()), Policy) == Policy()
     assert set(msgspec.to_builtins(Policy())) == set(FIELDS)
+
+
+def test_the_defaults_of_a_call_are_the_documented_ones() -> None:
+    policy = Policy()
+    assert (policy.max_request, policy.max_response) == (1 << 20, 10 << 20)
+    assert (policy.request_timeout, policy.max_concurrent) == (30, 10)
+    assert (policy.allow_domain, policy.require_tls) == ((), True)
