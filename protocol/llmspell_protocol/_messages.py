@@ -59,7 +59,8 @@ ErrorKind = Literal[
 """The seven kinds of the model libraries, then ours: a value that cannot cross, a thing not
 granted, a budget used up, a bug on the host's side, and an error that the script itself raised."""
 
-LogLevel = Literal["debug", "info", "log", "warn", "error"]
+LogLevel = Literal["debug", "info", "log", "warn", "error", "write"]
+"""`write` is text without an end of line: what a stream brings, as it comes."""
 
 MethodKind = Literal["call", "stream"]
 

@@ -47,6 +47,22 @@ def command(environment: dict[str, str], tmp_path: Path) -> Command:
     return Command(environment, tmp_path)
 
 
+WRITING = {
+    "lua": 'console.write("a") console.write("") console.write("b\\n") console.write("c") ',
+    "js": 'console.write("a"); console.write(""); console.write("b\\n"); console.write("c"); ',
+}
+
+
+@pytest.mark.parametrize("language", WRITING)
+def test_what_is_written_has_no_end_of_line_and_the_value_a_line_of_its_own(
+    command: Command, tmp_path: Path, language: str
+) -> None:
+    (tmp_path / f"a.{language}").write_text(WRITING[language] + "return 5")
+    assert command("run", f"a.{language}").stdout == "ab\nc\n5\n"
+    (tmp_path / f"b.{language}").write_text(WRITING[language])
+    assert command("run", f"b.{language}").stdout == "ab\nc\n"
+
+
 @pytest.mark.parametrize("language", CHATTY)
 def test_what_is_said_goes_to_stdout_what_is_wrong_to_stderr_and_the_value_comes_last(
     command: Command, tmp_path: Path, language: str

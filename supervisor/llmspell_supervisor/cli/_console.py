@@ -1,7 +1,7 @@
 """Where output goes: the one place of the command that writes.
 
-On stdout there is only what the spell says (`console.log`, `info`, with `--verbose` also `debug`,
-and last the value), or with `--json` one document. On stderr every line that the spell wrote begins
+On stdout there is only what the spell says (`console.log`, `info`, `write`, with `--verbose` also
+`debug`, and last the value), or with `--json` one document. On stderr every line that the spell wrote begins
 with its level in brackets, `[warn] ` or `[error] `, continuation lines too, and no line of ours
 does: a spell cannot forge one. Unsafe characters are escaped on both, terminal or not.
 """
@@ -35,8 +35,10 @@ class Console:
         self._json = json
         self.on_lost: Callable[[], None] = _nothing
         """Called once when stdout takes no more; from another thread inside `background`."""
-        self.before_write: Callable[[], None] = _nothing
-        """Called before anything is written: clears the status line."""
+        self.before_write: Callable[[bool], None] = _nothing_of_it
+        """Called before anything is written, with whether it leaves a line of stdout open: clears
+        the status line, which must not come back on such a line."""
+        self._open_line = False
         self.lost: OSError | None = None
         """Why stdout takes no more: `BrokenPipeError` when its reader has gone."""
         self._queue: queue.SimpleQueue[tuple[IO[str], str] | None] | None = None
@@ -67,8 +69,16 @@ class Console:
             return
         if self._json or entry.level in _TO_STDERR:
             self.err(prefix_lines(entry.text, f"[{entry.level}] "))
+        elif entry.level == "write":
+            if entry.text:
+                self._write(sys.stdout, escape(entry.text), end="")
         else:
             self.out(escape(entry.text))
+
+    def end_line(self) -> None:
+        """End the line that `console.write` has left open, if it has."""
+        if self._open_line:
+            self.out("")
 
     def value(self, value: Any) -> None:
         """Show what the spell returned: a string as it is, null not at all, else JSON."""
@@ -88,22 +98,26 @@ class Console:
 
     def err(self, line: str) -> None:
         """One line on stderr, which is safe to show already."""
+        if sys.stdout.isatty():  # where both are one screen
+            self.end_line()
         self._write(sys.stderr, line)
 
-    def _write(self, stream: IO[str], line: str) -> None:
-        self.before_write()
+    def _write(self, stream: IO[str], text: str, *, end: str = "\n") -> None:
+        if stream is sys.stdout:
+            self._open_line = not (text + end).endswith("\n")
+        self.before_write(self._open_line)
         if self._queue is not None:
-            self._queue.put((stream, line))
+            self._queue.put((stream, text + end))
         else:
-            self._write_now(stream, line)
+            self._write_now(stream, text + end)
 
     def _drain(self, waiting: queue.SimpleQueue[tuple[IO[str], str] | None]) -> None:
         while (item := waiting.get()) is not None:
             self._write_now(*item)
 
-    def _write_now(self, stream: IO[str], line: str) -> None:
+    def _write_now(self, stream: IO[str], text: str) -> None:
         try:
-            stream.write(line + "\n")
+            stream.write(text)
             stream.flush()
         except OSError as error:  # the reader has gone, the disk is full
             _to_nowhere(stream)
@@ -128,3 +142,7 @@ def _to_nowhere(stream: IO[str]) -> None:
 
 def _nothing() -> None:
     """The default of a hook."""
+
+
+def _nothing_of_it(_: bool) -> None:
+    """The default of a hook that is told something."""

@@ -21,7 +21,7 @@ from ._console import Console
 from ._results import ResultField, result_maps
 
 _GLOBALS: Final = {
-    "console": "log, info, debug to standard output; warn, error to standard error",
+    "console": "log, info, debug, write (no end of line) to stdout; warn, error to stderr",
     "params": "the parameters of this run: --param, --params",
     "env": "the environment variables that were granted: --allow-env",
 }

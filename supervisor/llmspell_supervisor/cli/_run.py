@@ -150,12 +150,12 @@ def _shown(line: _status.StatusLine, console: Console, *, quiet: bool) -> Iterat
     if not _status.wanted(quiet=quiet):
         yield
         return
-    console.before_write = line.arm
+    console.before_write = lambda open_line: line.close() if open_line else line.arm()
     line.arm()
     try:
         yield
     finally:
-        console.before_write = line.close
+        console.before_write = lambda _: line.close()
         line.close()
 
 
@@ -197,6 +197,7 @@ def _cancelled(job: Job, wall: float) -> RunReport:
 
 
 def _show(report: RunReport, job: Job, console: Console, arguments: argparse.Namespace) -> None:
+    console.end_line()
     if report.ok and not arguments.json:
         console.value(report.value)
     if report.problem is not None and console.lost is None:

@@ -15,10 +15,10 @@ CASES = (
     gives(
         "each level by its name",
         'console.debug("a") console.info("b") console.log("c") console.warn("d") '
-        'console.error("e")',
+        'console.error("e") console.write("f")',
         'console.debug("a"); console.info("b"); console.log("c"); console.warn("d"); '
-        'console.error("e")',
-        logs=("debug: a", "info: b", "log: c", "warn: d", "error: e"),
+        'console.error("e"); console.write("f")',
+        logs=("debug: a", "info: b", "log: c", "warn: d", "error: e", "write: f"),
     ),
     shows("nothing at all", "", "", ""),
     shows("text as it is", '"a \\"b\\" ü🌍"', '"a \\"b\\" ü🌍"', 'a "b" ü🌍'),

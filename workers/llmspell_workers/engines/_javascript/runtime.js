@@ -377,7 +377,7 @@ const sleep = (...args) => {
 
 const consoleTable = () => {
   const table = { __proto__: null };
-  const levels = ["debug", "info", "log", "warn", "error"];
+  const levels = ["debug", "info", "log", "warn", "error", "write"];
   for (let i = 0; i < levels.length; i++) {
     const level = levels[i];
     table[level] = { [level](...args) {

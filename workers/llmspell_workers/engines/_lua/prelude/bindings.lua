@@ -131,7 +131,7 @@ end
 
 local env = P.env
 env.console = {}
-for _, level in next, { "debug", "info", "log", "warn", "error" } do
+for _, level in next, { "debug", "info", "log", "warn", "error", "write" } do
   env.console[level] = logger(level)
 end
 env.print = env.console.log
