@@ -52,7 +52,8 @@ def _find(name: str) -> type[Bridge]:
 
         points = entry_points(group=GROUP, name=name)
         if not points:
-            raise BridgeError("Configuration", f"there is no bridge '{name}'")
+            there = ", ".join(available())
+            raise BridgeError("Configuration", f"there is no bridge '{name}'; there are: {there}")
         found = next(iter(points)).load()
     if not (isinstance(found, type) and issubclass(found, Bridge)):
         raise BridgeError("Configuration", f"what is installed as bridge '{name}' is not a Bridge")

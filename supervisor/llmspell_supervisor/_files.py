@@ -31,7 +31,7 @@ def read_regular(path: str, cap: int, fail: Fail) -> bytes:
     Nothing is opened that is not a regular file (opening a device can act on it), and a file that
     changes into a pipe in between does not block.
     """
-    shown = escape_line(path)
+    shown = escape_line(path) or "'' (an empty name)"
     try:
         _check(shown, os.stat(path), cap, fail)
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

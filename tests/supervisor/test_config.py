@@ -124,6 +124,11 @@ def test_a_named_config_that_is_missing_is_an_error(tmp_path: Path) -> None:
         find_config(str(tmp_path / "none.toml"), {})
 
 
+def test_an_empty_name_is_no_config_and_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"'' \(an empty name\): no such file"):
+        find_config("", {"LLMSPELL_CONFIG": "/srv/other.toml"})
+
+
 def test_a_config_over_the_cap_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("#" * (MAX_CONFIG + 1))
     with pytest.raises(ConfigError, match="the cap is 1 MiB"):

@@ -258,7 +258,7 @@ CASES = (
             "SyntaxError: missing } after function body",
         ),
         2,
-        (3, 12),
+        (14, 12),
     ),
     does_not_parse(
         "text that is not closed",

@@ -25,6 +25,7 @@ def refuse(*_: Any) -> Any:
         ("local x = = 1", 1, 11, "unexpected symbol near '='"),
         ("\n\n  local function f( return 1 end", 3, 21, "<name> or '...' expected near 'return'"),
         ("if true then\n  x = 1\n", 3, 1, "'end' expected (to close 'if' at line 1) near <eof>"),
+        ("return 1 +", 1, 11, "unexpected symbol near <eof>"),
         ("  x = 'abc\n", 1, 7, "unfinished string near ''abc'"),
         ("#!/usr/bin/env llmspell-supervisor\nx = = 1", 2, 5, "unexpected symbol near '='"),
         ("goto nowhere", 1, 1, "no visible label 'nowhere' for <goto> at line 1"),

@@ -97,9 +97,12 @@ def _split(message: str, chunk: str) -> tuple[int | None, str]:
 def _column(source: str, line: int, message: str) -> int:
     """The column of the token that Lua stumbled over; Lua itself gives only the line.
 
-    Where the token is not in its line (`<eof>`), the first column that is not blank.
+    `<eof>` is behind its line's end; where another token is not in its line, the first column that
+    is not blank.
     """
     text = source.split("\n")[line - 1]
+    if message.endswith(" near <eof>"):
+        return len(text) + 1
     near = _NEAR.search(message)
     at = text.rfind(near["token"]) if near else -1
     return (at if at >= 0 else len(text) - len(text.lstrip())) + 1
