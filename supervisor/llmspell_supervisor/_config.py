@@ -94,8 +94,9 @@ def user_config_path(environ: Mapping[str, str] = os.environ) -> str:
 def find_config(flag: str | None = None, environ: Mapping[str, str] = os.environ) -> Config:
     """The config that applies (see the module), or an empty one. Raises `ConfigError`."""
     # An empty flag is no wish for no config: `--config "$UNSET"` must not lift a ceiling.
-    named = environ.get(CONFIG_VARIABLE) if flag is None else flag
-    if named or flag is not None:
+    if flag is not None:
+        return Config.load(flag)
+    if named := environ.get(CONFIG_VARIABLE):
         return Config.load(named)
     path = user_config_path(environ)
     return Config.load(path) if os.path.lexists(path) else Config()
