@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
-from llmspell_protocol import ArgumentError, Signature, ValueRejected, pack, type_name
+from llmspell_protocol import NULL, ArgumentError, Signature, ValueRejected, pack, type_name
 
 from ._errors import BridgeError, BudgetExceeded
 
@@ -43,7 +43,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK: Final = "__llmspell_method__"
 _CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
-_NULL: Final = b"\xc0"  # msgpack's nil
 _OVER: Final[Any] = object()  # no stream yields this
 _clock: ContextVar[asyncio.Timeout | None] = ContextVar("clock", default=None)
 
@@ -164,7 +163,7 @@ class Stream(AsyncIterator[bytes]):
     """
 
     def __init__(self, name: str, ctx: CallContext, items: AsyncGenerator[Any, None]) -> None:
-        self.closing: bytes = _NULL
+        self.closing: bytes = NULL
         """The closing value as msgpack; null until the stream has ended by itself."""
         self._name = name
         self._ctx = ctx

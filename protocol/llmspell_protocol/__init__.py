@@ -42,7 +42,7 @@ from ._messages import (
 )
 from ._signature import Signature
 from ._state import Role, State
-from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, ScriptValue
+from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, NULL, ScriptValue
 from ._walk import check, pack, unpack
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_ITEMS",
     "NEED_DATA",
+    "NULL",
     "PROTOCOL_VERSION",
     "ArgumentError",
     "Call",

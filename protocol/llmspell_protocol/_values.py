@@ -23,3 +23,6 @@ at worst. A hundred embeddings of 1,536 numbers fit."""
 
 INT_MIN: Final = -(1 << 63)
 INT_MAX: Final = (1 << 63) - 1
+
+NULL: Final = b"\xc0"
+"""Null as msgpack: what a script that returns nothing has for a value."""

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
-from llmspell_protocol import Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
+from llmspell_protocol import NULL, Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
 
 from . import _ending
 
@@ -30,7 +30,6 @@ connections in milliseconds. What takes longer is left behind and logged; the re
 MAX_MESSAGE: Final = 8192
 """Characters of an error's message that a script gets: a provider may answer with a whole page."""
 
-_NULL = b"\xc0"  # msgpack's nil
 _log = logging.getLogger(__name__)
 
 
@@ -169,7 +168,7 @@ class Calls:
         if state.room is None:
             raise BridgeError("Validation", f"{call.method} is a stream: ask for chunks")
         if state.closed:
-            return _NULL
+            return NULL
         return await self._read(call.id, state, method.stream(self.context, call.args))
 
     async def _read(self, call: int, state: _Open, stream: Stream) -> bytes:
@@ -182,7 +181,7 @@ class Calls:
             task = asyncio.current_task()
             if not state.closed or (task and task.cancelling()):
                 raise
-            return _NULL
+            return NULL
         finally:
             await _close(stream)
 

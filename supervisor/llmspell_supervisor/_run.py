@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from llmspell_bridges import CallContext
 from llmspell_protocol import (
+    NULL,
     Call,
     Caps,
     Close,
@@ -61,7 +62,6 @@ _CPU_BACKSTOP: Final = 2
 """Seconds of `RLIMIT_CPU` above the limit that the supervisor's clock enforces first."""
 _CPUS: Final = len(os.sched_getaffinity(0))
 """How much faster than the wall's a worker's processor clock can run: it may have threads."""
-_NULL: Final = b"\xc0"  # msgpack's nil: no value, which is no output
 
 
 class Run:
@@ -324,7 +324,7 @@ class Run:
             self._on_log(entry)
 
     def _result(self, value: bytes) -> None:
-        if value != _NULL and not self._budget.count_output(len(value)):
+        if value != NULL and not self._budget.count_output(len(value)):
             self._end(_ending.output_limit(self._policy))
             return
         self._end(Ending("ok", value=value))

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from llmspell_protocol import (
     NEED_DATA,
+    NULL,
     PROTOCOL_VERSION,
     Caps,
     Connection,
@@ -35,9 +36,6 @@ _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, cr
 
 _MAX_REASON = 500
 """Characters of an exception's text that are told to the host."""
-
-_NULL = b"\xc0"
-"""msgpack's nil: no value, which is no output."""
 
 
 def run_worker(
@@ -101,7 +99,7 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     try:
         if start.mode == "validate":
             engine.validate(start)
-            return Result(Raw(_NULL))
+            return Result(Raw(NULL))
         value = engine.execute(start, session)
     except ScriptFailure as failure:
         return Failure(failure.cause, failure.error, failure.line, failure.column, failure.stack)
@@ -110,7 +108,7 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     except Exception as error:  # noqa: BLE001 - a bug of the engine: told, not hidden in a status
         text = f"{type(error).__name__}: {error}"[:_MAX_REASON]
         return Failure("error", ErrorInfo("Internal", text))
-    if value != _NULL and len(value) > start.limits.max_result:
+    if value != NULL and len(value) > start.limits.max_result:
         text = f"the result has {len(value)} bytes; the limit is {start.limits.max_result}"
         return Failure("conversion", ErrorInfo("Limit", text, field="max_output"))
     return Result(Raw(value))
