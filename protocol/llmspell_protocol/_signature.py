@@ -24,13 +24,11 @@ from ._describe import (
     arms_of,
     bare,
     field_hints,
-    is_stream,
     parameter,
     struct_in,
     type_name,
 )
 from ._errors import ArgumentError
-from ._messages import MethodKind
 
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<name>[^.\[]+)")
@@ -88,11 +86,6 @@ class Signature:
         self._hints = [hints[n] for n in names]
         self._decoder = msgspec.msgpack.Decoder(_shape(self.name, names, hints, defaults))
 
-    @property
-    def method_kind(self) -> MethodKind:
-        """`stream` for an async generator function, else `call`."""
-        return "stream" if is_stream(self.result_type) else "call"
-
     def decode(self, args: bytes | msgspec.Raw) -> list[Any]:
         """Arguments as Python values, in order. Raises `ArgumentError` that names the field."""
         try:
@@ -116,10 +109,10 @@ class Signature:
         except (msgspec.DecodeError, RecursionError) as error:
             raise ArgumentError(f"arguments are not valid msgpack: {error}") from None
 
-    def render(self, rename: Callable[[str], str] = str) -> str:
+    def render(self) -> str:
         """The call as documentation shows it: `complete(request) -> map`."""
         inside = ", ".join(p.render() for p in self.parameters)
-        return f"{rename(self.name)}({inside}) -> {self.result}"
+        return f"{self.name}({inside}) -> {self.result}"
 
     def _explain(self, text: str) -> NoReturn:
         """Raise msgspec's finding in the words of scripts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -35,17 +35,17 @@ class Document(Struct, frozen=True):
             reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise ConfigError(reason, "not valid TOML", file=shown) from None
 
-    def error(self, key: str, message: str, hint: str = "") -> ConfigError:
+    def error(self, key: str, message: str) -> ConfigError:
         """An error about the dotted `key`, with its line where the text shows it plainly."""
-        return ConfigError(message, hint, file=self.path, line=self.line_of(key), key=key)
+        return ConfigError(message, file=self.path, line=self.line_of(key), key=key)
 
     def fail_in(self, table: str) -> Callable[[str, str], SupervisorError]:
         """Makes errors about keys of `table`."""
         return lambda key, message: self.error(f"{table}.{key}" if table else key, message)
 
-    def table(self, key: str, within: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The table at dotted `key` (its last part, in `within`), empty if there is none."""
-        found = (self.data if within is None else within).get(key.rpartition(".")[2], {})
+    def table(self, key: str) -> dict[str, Any]:
+        """The top-level table `key`, empty if there is none."""
+        found = self.data.get(key, {})
         if not isinstance(found, dict):
             raise self.error(key, f"is not a table: write [{key}]")
         return found

@@ -80,8 +80,8 @@ def format_time(seconds: float) -> str:
     if seconds < 60:
         return f"{_short(seconds, 1)} s"
     if seconds < 3600:
-        return _two(seconds, 60, "min", "s")
-    return _two(seconds / 60, 60, "h", "min")
+        return _two(seconds, "min", "s")
+    return _two(seconds / 60, "h", "min")
 
 
 def format_money(amount: float) -> str:
@@ -122,8 +122,8 @@ def _short(number: float, digits: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _two(value: float, step: int, large: str, small: str) -> str:
-    whole, rest = divmod(round(value), step)
+def _two(value: float, large: str, small: str) -> str:
+    whole, rest = divmod(round(value), 60)
     return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
 
 

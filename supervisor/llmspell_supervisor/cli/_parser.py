@@ -222,7 +222,7 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
             dest=_PREFIX + name,
             metavar=_ITEMS[name],
             action="append",
-            type=_checked_item(name),
+            type=_checked(name),
             help=f"{_singular(META[name].description or '')} (default: {default})",
         )
     group.add_argument(
@@ -259,19 +259,13 @@ def _singular(text: str) -> str:
 
 
 def _checked(field: str) -> Callable[[str], Any]:
+    """What reads the flag of `field`; of a grant, whose flag is repeated, one item."""
+
     def convert(text: str) -> Any:
         try:
+            if field in GRANTS:
+                return check_field(field, [text], base=os.getcwd())[0]
             return check_field(field, text, base=os.getcwd())
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
-
-
-def _checked_item(field: str) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
-        try:
-            return check_field(field, [text], base=os.getcwd())[0]
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from .._text import escape_line, prefix_lines, truncate
@@ -24,9 +24,10 @@ _MAX_MESSAGE: Final = 4000
 """Characters of a message: a script can raise an error as long as its memory."""
 
 
-def use_colour(environ: Mapping[str, str] = os.environ) -> bool:
+def use_colour() -> bool:
     """Whether stderr is a terminal that wants colour (no-color.org)."""
-    return sys.stderr.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and sys.stderr.isatty()
 
 
 def show_problem(

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._text import escape_line, truncate
@@ -22,9 +21,9 @@ _WIDTH: Final = 60
 """Characters of the activity that are shown: the line must not wrap."""
 
 
-def wanted(*, quiet: bool, environ: Mapping[str, str] = os.environ) -> bool:
+def wanted(*, quiet: bool) -> bool:
     """Whether there is a terminal to draw on."""
-    return not quiet and sys.stderr.isatty() and environ.get("TERM", "dumb") != "dumb"
+    return not quiet and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class StatusLine:
