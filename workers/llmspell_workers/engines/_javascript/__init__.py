@@ -1,8 +1,9 @@
 """JavaScript: SpiderMonkey without its just-in-time compiler, unless the operator grants it.
 
-`_core` loads the engine and takes its hooks, `_run` drives one spell, `_payload` turns values into
-text and back, `_failure` reads errors. The four `.js` files, in this order, are one function, the
-prelude: what a spell sees is made there, from primordials taken before the spell runs.
+`_engine` declares the engine, `_core` loads it and takes its hooks, `_run` drives one spell, `_wait`
+waits for the host and for timers, `_payload` turns values into text and back, `_failure` reads
+errors. The four `.js` files are one function, the prelude: what a spell sees is made there, from
+primordials taken before the spell runs.
 
 A spell is the body of a strict async function. What it finds besides the language: `console`,
 `json`, `util`, `math`, `params`, `env`, the bridges of its manifest, `setTimeout`, `setInterval`,
