@@ -127,10 +127,11 @@ def test_a_worker_is_in_its_group_while_it_lives_and_the_group_goes_with_it() ->
         def look(_: object) -> None:
             for _, own in supervisor._cgroups._own:
                 seen.extend((g / "cgroup.procs").read_text().split() for g in groups_in(own))
+            supervisor.cancel_all()
 
         supervisor = Supervisor(on_log=look)
         async with supervisor:
-            spell = Spell.from_text("console.log('up') util.sleep(1) return 1", "lua")
+            spell = Spell.from_text("console.log('up') util.sleep(60000)", "lua")
             report = await supervisor.run(spell, policy=Policy(memory=64 * MIB))
             own = [path for _, path in supervisor._cgroups._own]
             assert own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class Stage:
         policy = Policy(**{"allow_bridges": ("llm", "echo"), **case.policy})
         report = await self._supervisor.run(spell, params=case.params, policy=policy)
         requests = [received.body for received in server.requests[seen:]]
+        requests.sort(key=json.dumps)  # calls that are open together arrive in any order
         for _ in case.answers[len(requests) :]:  # or the next case would get them
             server.take(Received("", {}, {"model": MODEL}))
         return _outcome(report, requests)
