@@ -54,6 +54,7 @@ def run_worker(
             writer=writer,
             memory=options.memory,
             cpu=options.cpu_seconds,
+            address_space=_address_space(engine, options),
             program=filters[options.jit],
             jit=options.jit,
             cgroups=tuple(cgroups),
@@ -64,6 +65,11 @@ def run_worker(
         # Whatever happened, the fork must never go back into the zygote's loop; and no finalizer
         # of an engine may run, since a script may have written it.
         os._exit(status)
+
+
+def _address_space(engine: ScriptEngine, options: WorkerOptions) -> int | None:
+    spare = engine.address_space
+    return None if spare is None else options.memory + spare
 
 
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:

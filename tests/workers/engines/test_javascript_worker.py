@@ -5,8 +5,11 @@ Memory limits are the kernel's (RLIMIT_DATA): each is proved by the bomb that tr
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +145,28 @@ def test_a_crash_is_not_caught_and_shows_as_what_it_is() -> None:
     )
     for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGTRAP):
         assert not caught & 1 << number - 1
+
+
+STARTING = {"rseq": 334, "set_robust_list": 273, "rt_sigprocmask": 14}
+"""Calls of a thread that first runs when the filter is on already, and their numbers."""
+
+
+@pytest.mark.parametrize("name", STARTING)
+def test_a_helper_thread_that_starts_late_does_not_end_the_worker(name: str) -> None:
+    policy = engine_of("javascript").syscalls(jit=False)
+    assert name not in policy.allowed
+    assert _answer_under(compile_filter(policy), STARTING[name]) == errno.ENOSYS
+
+
+def _answer_under(program: bytes, number: int) -> int:
+    """The errno with which a process under the filter `program` finds a system call answered."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    code = ctypes.create_string_buffer(program)
+    filters = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    pid = os.fork()
+    if pid == 0:
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        libc.prctl(22, 2, filters, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+        libc.syscall(number, 0, 0, 0, 0)
+        os._exit(ctypes.get_errno())
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -64,8 +64,8 @@ def assemble(policy: SyscallPolicy, default: int, answer: int) -> bytes:
     """Compile an allow-list: `default` for other calls, and `answer` as the canary's errno."""
     if os.uname().machine != "x86_64":
         raise LayerMissing("seccomp", f"no filter for {os.uname().machine}", "use x86-64")
-    if len(policy.names) > policy.most:
-        raise ValueError(f"{len(policy.names)} system calls, where {policy.most} are allowed")
+    if len(policy.allowed) > policy.most:
+        raise ValueError(f"{len(policy.allowed)} system calls, where {policy.most} are allowed")
     program: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, _ARCH_X86_64),

@@ -45,12 +45,17 @@ class SyscallPolicy(Struct, frozen=True):
 
     rules: tuple[SyscallRule, ...]
     most: int = MOST_SYSCALLS
-    """How many names the list may have; `compile_filter` refuses more."""
+    """How many names it may allow; `compile_filter` refuses more."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Each name once, in order."""
         return tuple(dict.fromkeys(rule.name for rule in self.rules))
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names that reach the kernel at all; the others are answered with an error."""
+        return tuple(dict.fromkeys(rule.name for rule in self.rules if rule.errno is None))
 
 
 def is_int(index: int, value: int) -> Check:

@@ -59,6 +59,9 @@ class ScriptEngine(Protocol):
     """Such as `lua`."""
     suffixes: ClassVar[tuple[str, ...]]
     """File suffixes, the dot included."""
+    address_space: ClassVar[int | None]
+    """Bytes of address space that a worker may have beyond its memory (RLIMIT_AS), or None for an
+    engine that reserves more than it uses."""
 
     @property
     def version(self) -> str:

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 _PARTS: Final = ("primordials.js", "values.js", "inspect.js", "runtime.js")
 
 _ENOENT: Final = 2
+_ENOSYS: Final = 38
 _MADV: Final = (4, 8, 14, 15)  # DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: libmozjs and its jemalloc
 _PR_SET_VMA: Final = 0x53564D41
+_PR_SET_NAME: Final = 15
 
 _GLOBALS: Final = frozenset(
     """
@@ -68,6 +70,8 @@ class JavaScriptEngine:
 
     name: ClassVar[str] = "javascript"
     suffixes: ClassVar[tuple[str, ...]] = (".js", ".mjs")
+    address_space: ClassVar[int | None] = None
+    """SpiderMonkey reserves gigabytes that it never touches."""
 
     _core: NativeCore
     _source: str
@@ -110,12 +114,20 @@ class JavaScriptEngine:
                     rt_sigreturn="return from a signal handler",
                     exit_group="the end",
                 ),
-                *prctl_option(_PR_SET_VMA),
+                *prctl_option(_PR_SET_VMA, _PR_SET_NAME),
                 *denied(
                     _ENOENT,
                     readlink="Date and Intl look for a time zone",
                     newfstatat="likewise",
                     openat="likewise",
+                ),
+                # A helper thread that was started before the lock may first run after it. What
+                # glibc then does for it must not kill the worker, and may fail.
+                *denied(
+                    _ENOSYS,
+                    rseq="glibc registers a thread",
+                    set_robust_list="likewise",
+                    rt_sigprocmask="glibc lets a new thread have signals; none is expected",
                 ),
                 *((crash,) if jit else ()),
             )

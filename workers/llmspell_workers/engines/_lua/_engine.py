@@ -90,6 +90,8 @@ class LuaEngine:
 
     name: ClassVar[str] = "lua"
     suffixes: ClassVar[tuple[str, ...]] = (".lua",)
+    address_space: ClassVar[int | None] = 512 << 20
+    """Bytes: what the interpreter maps without writing to it, some 100 MB, several times over."""
 
     _runtime: lua54.LuaRuntime
     _main: Any
