@@ -395,3 +395,22 @@ def test_doctor_lists_every_layer_and_engine(command: Command) -> None:
     assert states["engine lua"] == states["engine javascript"] == "on"
     plain = command("doctor")
     assert all(name in plain.stdout for name in states)
+
+
+def test_validate_checks_the_rest_when_one_spell_cannot_be_read(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "good.lua").write_text("return 1")
+    (tmp_path / "bad.js").write_text("const x = ;")
+    done = command("validate", "good.lua", "missing.lua", "bad.js")
+    assert done.returncode == 2
+    assert "good.lua: ok" in done.stdout
+    assert "missing.lua: no such file" in done.stderr
+    assert "bad.js:1:11" in done.stderr
+
+
+def test_an_empty_model_is_a_bad_flag(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text("return 1")
+    done = command("run", "a.lua", "--model", "")
+    assert done.returncode == 2
+    assert "--model is empty" in done.stderr

@@ -87,6 +87,8 @@ def prepare(arguments: argparse.Namespace) -> Job:
     """Read and check all input. Raises `SupervisorError`."""
     if arguments.spell == "-" and arguments.params == "-":
         raise UsageError("--params -: standard input is the spell already")
+    if arguments.model == "":
+        raise UsageError("--model is empty", "name one, such as --model local")
     spell = read_spell(arguments.spell, arguments.engine)
     config = find_config(arguments.config)
     layers = config.layers(arguments.profile)

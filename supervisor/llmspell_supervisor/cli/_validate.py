@@ -6,22 +6,28 @@ import argparse
 import asyncio
 from typing import Any
 
+from .._errors import SpellError
 from .._report import Problem
 from .._spell import Spell
 from .._supervisor import Supervisor
 from .._text import escape_line
-from .._verdict import EXIT_CODES
+from .._verdict import EXIT_CODES, EXIT_USAGE
 from ._console import Console
-from ._parser import flag_values
+from ._parser import PROGRAM, flag_values
 from ._problems import show_problem, use_colour
 from ._run import read_spell
 
 
 def validate(arguments: argparse.Namespace) -> int:
-    """Run the command `validate`: 0 when every spell parses, 1 when one does not."""
+    """Run the command `validate`: 0 when every spell parses, 1 when one does not.
+
+    One that cannot be read is said and the others are still checked; the exit code is then 2.
+    """
     console = Console(json=arguments.json)
-    spells = [read_spell(path, arguments.engine) for path in arguments.spells]
+    spells, unread = _read(arguments)
     problems = asyncio.run(_validate(spells, flag_values(arguments)))
+    for error in unread:
+        console.err(f"{PROGRAM}: error: {error}")
     for spell, problem in zip(spells, problems, strict=True):
         if problem is not None:
             console.err(show_problem(problem, spell, "script_error", colour=use_colour()))
@@ -29,7 +35,19 @@ def validate(arguments: argparse.Namespace) -> int:
             console.out(f"{escape_line(spell.name)}: ok")
     if arguments.json:
         console.document([_entry(s, p) for s, p in zip(spells, problems, strict=True)])
+    if unread:
+        return EXIT_USAGE
     return EXIT_CODES["script_error"] if any(problems) else 0
+
+
+def _read(arguments: argparse.Namespace) -> tuple[list[Spell], list[SpellError]]:
+    spells, unread = [], []
+    for path in arguments.spells:
+        try:
+            spells.append(read_spell(path, arguments.engine))
+        except SpellError as error:
+            unread.append(error)
+    return spells, unread
 
 
 async def _validate(spells: list[Spell], flags: dict[str, Any]) -> list[Problem | None]:
