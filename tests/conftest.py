@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,15 @@ from tests.support.users import OrdinaryUser
 
 OUR_VARIABLES = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "PYTHON", "XDG_")
 """Prefixes of what a developer may have set and a test must not depend on."""
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to what it starts in the background: there, SIGINT is ignored.
+
+    Programs under test would inherit that, and tests send it to them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
