@@ -46,7 +46,7 @@ async def diagnose() -> list[LayerState]:
 
 def _probe() -> list[LayerState]:
     try:
-        launched = _launch.spawn("probe")
+        launched = _launch.spawn("llmspell_workers.probe")
     except OSError as error:
         raise SupervisorError(f"the probe of this host was not started: {error}") from None
     try:

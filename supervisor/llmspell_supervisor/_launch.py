@@ -45,7 +45,7 @@ sys.path += {path!r}
 sys.modules["typing_extensions"] = None
 import msgspec
 del sys.modules["typing_extensions"]
-from llmspell_workers.{module} import main
+from {module} import main
 main(*sys.argv[1:])
 """
 
@@ -113,16 +113,16 @@ def launch(engine: str, *, strict: bool) -> Launched:
 
 
 def spawn(module: str, *arguments: str) -> Launched:
-    """Run `main` of a module of `llmspell_workers` in a fresh interpreter of its own.
+    """Run `main` of a module of the untrusted side in a fresh interpreter of its own.
 
-    No environment, no inherited descriptor but the control socket and its standard error. Raises
-    `OSError`, and has opened nothing then.
+    No environment, no inherited descriptor but the control socket and its standard error. The
+    folder of the module's package is put on its path. Raises `OSError`, and has opened nothing then.
     """
     return Launched(*_spawn(module, *arguments))
 
 
 def _spawn_zygote(engine: str, *, strict: bool) -> tuple[int, int, int]:
-    return _spawn("zygote", engine, "strict" if strict else "degraded")
+    return _spawn("llmspell_workers.zygote", engine, "strict" if strict else "degraded")
 
 
 def _spawn(module: str, *arguments: str) -> tuple[int, int, int]:
@@ -168,13 +168,14 @@ def _file_actions(places: dict[int, int]) -> list[tuple[int, int] | tuple[int, i
 
 
 def _boot(module: str) -> str:
-    return _BOOT.format(path=_search_path(), module=module)
+    packages = dict.fromkeys((*ZYGOTE_PACKAGES, module.partition(".")[0]))
+    return _BOOT.format(path=_search_path(tuple(packages)), module=module)
 
 
-def _search_path() -> list[str]:
-    """The folders that hold `ZYGOTE_PACKAGES`, each once, in order."""
+def _search_path(packages: tuple[str, ...]) -> list[str]:
+    """The folders that hold these, each once, in order."""
     folders: dict[str, None] = {}
-    for package in ZYGOTE_PACKAGES:
+    for package in packages:
         spec = _find(package)
         if spec is not None and spec.origin is not None:
             parts = 2 if spec.submodule_search_locations else 1

@@ -141,7 +141,7 @@ class Run:
             starting.cancel()
 
     def _open(self, worker: Worker) -> None:
-        connection = Connection(Role.HOST, self._caps())
+        connection = self._connect()
         self._worker = worker
         self._channel = Channel(
             connection, worker.read_fd, worker.write_fd, self._receive, self._closed
@@ -159,6 +159,9 @@ class Run:
         self._after("ready", READY_TIMEOUT, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked
             self._stop()
+
+    def _connect(self) -> Connection:
+        return Connection(Role.HOST, self._caps())
 
     def cancel(self) -> None:
         """End the run with the verdict `cancelled`."""

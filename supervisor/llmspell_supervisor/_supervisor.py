@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Supervisor:
 
     Everything that it started is gone at the end of the block. One event loop, not thread-safe.
     """
+
+    _zygote_type: ClassVar[type[Zygote]] = Zygote
+    _run_type: ClassVar[type[Run]] = Run
+    """What the attack suite replaces by kinds that look closer."""
 
     def __init__(
         self,
@@ -150,7 +154,7 @@ class Supervisor:
                 self._registry.add(self._load(name))
         if mode == "execute":
             self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
-        run = Run(
+        run = self._run_type(
             spell,
             packed,
             policy,
@@ -177,7 +181,7 @@ class Supervisor:
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.dead:
             self._dying = [old for old in (*self._dying, zygote) if old and not old.gone]
-            zygote = self._zygotes[key] = Zygote(engine, self._cgroups, strict=strict)
+            zygote = self._zygotes[key] = self._zygote_type(engine, self._cgroups, strict=strict)
         return zygote
 
     def cancel_all(self) -> None:

@@ -84,13 +84,13 @@ class Zygote:
         Raises `IsolationError` when a layer of containment is missing, `SupervisorError` otherwise.
         """
         if self._launched is None:
-            self._launch()
+            self._begin()
         return await asyncio.shield(self._hello)
 
-    def _launch(self) -> None:
+    def _begin(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            launched = _launch.launch(self.engine, strict=self._strict)
+            launched = self._spawn()
             try:
                 self._pidfd = os.pidfd_open(launched.pid)
             except OSError:
@@ -104,6 +104,9 @@ class Zygote:
         loop.add_reader(launched.control.fileno(), self._receive)
         loop.add_reader(self._pidfd, self._reap_process)
         self._boot = loop.call_later(BOOT_TIMEOUT, self._never_booted)
+
+    def _spawn(self) -> _launch.Launched:
+        return _launch.launch(self.engine, strict=self._strict)
 
     def _never_booted(self) -> None:
         self._die(f"it was not ready within {BOOT_TIMEOUT:g} s")

@@ -25,6 +25,8 @@ from .library import LIBRARY
 from .worker import run_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .engines import ScriptEngine
 
 MAX_DESCRIPTORS: Final = 8
@@ -38,16 +40,22 @@ MAX_INHERITED: Final = 1 << 30
 
 
 def main(engine_name: str, isolation: str) -> NoReturn:
-    """Enter the namespaces, fork pid 1, and wait for its end. Never returns.
+    """The zygote of the engine of that name; `isolation` is `strict` or `degraded`, as in a policy.
 
-    `isolation` is `strict` or `degraded`, as in the policy.
+    Never returns.
     """
+    run_zygote(
+        engine_name, lambda: load_engine(engine_name), Layers(strict=isolation != "degraded")
+    )
+
+
+def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layers) -> NoReturn:
+    """Enter the namespaces, fork pid 1, and wait for its end. Never returns."""
     os.closerange(control.CONTROL_FD + 1, MAX_INHERITED)  # what an embedder left inheritable
     pipe = _socket.socket(fileno=control.CONTROL_FD)
-    layers = Layers(strict=isolation != "degraded")
     try:
         # Loaded before root's rights are given up: its interpreter may be readable to root only.
-        engine = load_engine(engine_name)
+        engine = load()
         engine.preload()
         filters = {jit: compile_filter(engine.syscalls(jit=jit)) for jit in (False, True)}
         detach(layers)
