@@ -37,6 +37,7 @@ from ._messages import (
     Result,
     Return,
     Start,
+    Trap,
     WorkerLimits,
     WorkerMessage,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Signature",
     "Start",
     "State",
+    "Trap",
     "ValueRejected",
     "WorkerLimits",
     "WorkerMessage",

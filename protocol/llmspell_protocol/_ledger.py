@@ -39,6 +39,7 @@ from ._messages import (
     Reply,
     Return,
     Start,
+    Trap,
 )
 
 _METHOD: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){1,2}")
@@ -47,6 +48,9 @@ _METHOD_MAX: Final = 64
 
 _QUOTE_MAX: Final = 80
 """Characters of the other side's text that an error repeats: a line of a terminal."""
+
+_CALL_NUMBERS: Final = 1 << 30
+"""System calls of x86-64 have lower numbers; from here on they would be those of x32."""
 
 _ARRAYS: Final = frozenset([*range(0x90, 0xA0), 0xDC, 0xDD])
 _MAPS: Final = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
@@ -192,6 +196,10 @@ class Ledger:
             raise Breach(f"an answer to invocation {message.id}, which is not open")
         self._invocations.remove(message.id)
 
+    def _trap(self, message: Trap, _sent: bool) -> None:
+        if not 0 <= message.call < _CALL_NUMBERS:
+            raise Breach(f"a trap at {message.call}, which is no number of a system call")
+
 
 def _expect(raw: msgspec.Raw, first: frozenset[int], reason: str) -> None:
     """The first byte of a value tells its type."""
@@ -212,5 +220,6 @@ _RULES: Final[dict[type[Message], Callable[[Ledger, Any, bool], None]]] = {
     Invoke: Ledger._invoke,
     Return: Ledger._settle,
     Raise: Ledger._settle,
+    Trap: Ledger._trap,
 }
 """`Log`, `Result` and `Failure` have no rule but the order table."""

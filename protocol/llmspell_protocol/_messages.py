@@ -30,6 +30,11 @@ says how long.
 `Raise`, be it after the end of the call that led to it. An `Invoke` is legal only while at least
 one call is open.
 
+**Traps.** A worker that is stopped at a forbidden system call says so, if it still can, in one
+`Trap` written by its signal handler: in one write(2), but from any thread and at any moment, so
+perhaps in the middle of another frame, whose rest then never comes. The kernel kills it right
+afterwards. Nobody need believe it: only the exit status tells whether a call was forbidden.
+
 **Version.** `Ready.version` must equal `PROTOCOL_VERSION`; there is no negotiation.
 """
 
@@ -39,7 +44,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised by one with every change of a message; both ends ship in one wheel."""
 
 ErrorKind = Literal[
@@ -174,6 +179,15 @@ class Failure(Message, tag="failure", frozen=True):
     stack: str | None = None
 
 
+class Trap(Message, tag="trap", frozen=True):
+    """The worker was stopped at a system call that its filter does not let it make. Last message."""
+
+    call: int
+    """The number of the call on x86-64 (`syscalls.py` has the names): 0 to 2^30 - 1."""
+    listed: bool
+    """The call is on the worker's list, but not with these arguments."""
+
+
 # --- host to worker ---------------------------------------------------------------------------
 
 
@@ -222,7 +236,7 @@ class Invoke(Message, tag="invoke", frozen=True):
     args: Raw
 
 
-WorkerMessage = Ready | Call | Credit | Close | Log | Return | Raise | Result | Failure
+WorkerMessage = Ready | Call | Credit | Close | Log | Return | Raise | Result | Failure | Trap
 HostMessage = Start | Reply | Fault | Chunk | Invoke
 
 

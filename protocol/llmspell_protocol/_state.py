@@ -4,9 +4,10 @@ Both ends of a session hold the same state, up to what is under way in the pipes
 
                                          +---+  everything else
                                          v   |
-    BOOTING --Ready--> READY --Start--> RUNNING --Result | Failure--> DONE
-       |                                                               ^
-       +---------------------------Failure-----------------------------+
+    BOOTING --Ready--> READY --Start--> RUNNING --Result | Failure | Trap--> DONE
+       |                 |                                                    ^
+       |                 +------------------------Trap------------------------+
+       +---------------------------------Failure | Trap-----------------------+
 
 ERROR is entered by a breach of the other side, from any state, and never left. Identifiers,
 credit and counts are the house rules on top of these tables: see `_ledger.py`.
@@ -33,6 +34,7 @@ from ._messages import (
     Result,
     Return,
     Start,
+    Trap,
 )
 
 
@@ -53,7 +55,7 @@ class State(enum.Enum):
     RUNNING = "running"
     """The script runs."""
     DONE = "done"
-    """The worker has sent its `Result` or `Failure`: nobody may send any more."""
+    """The worker has sent its `Result`, `Failure` or `Trap`: nobody may send any more."""
     ERROR = "error"
     """The other side broke the contract: kill it."""
 
@@ -63,8 +65,8 @@ Table = dict[State, dict[type[Message], State]]
 SENDS: Final[dict[Role, Table]] = {
     Role.WORKER: {
         # A worker that cannot lock itself says why, and is given no script.
-        State.BOOTING: {Ready: State.READY, Failure: State.DONE},
-        State.READY: {},
+        State.BOOTING: {Ready: State.READY, Failure: State.DONE, Trap: State.DONE},
+        State.READY: {Trap: State.DONE},
         State.RUNNING: {
             Call: State.RUNNING,
             Credit: State.RUNNING,
@@ -74,6 +76,7 @@ SENDS: Final[dict[Role, Table]] = {
             Raise: State.RUNNING,
             Result: State.DONE,
             Failure: State.DONE,
+            Trap: State.DONE,
         },
         State.DONE: {},
         State.ERROR: {},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from ._policy import Policy
-    from ._report import LogEntry, Problem, RunReport, Usage
+    from ._report import LogEntry, Problem, RunReport, SystemCall, Usage
     from ._resolve import Layer, Resolved, resolve
     from ._spell import Spell
     from ._supervisor import EngineInfo, Supervisor, run_spell
@@ -47,6 +47,7 @@ _HOMES: Final = {
     "SpellError": "_errors",
     "Supervisor": "_supervisor",
     "SupervisorError": "_errors",
+    "SystemCall": "_report",
     "Usage": "_report",
     "UsageError": "_errors",
     "Verdict": "_verdict",
@@ -72,6 +73,7 @@ __all__ = [
     "SpellError",
     "Supervisor",
     "SupervisorError",
+    "SystemCall",
     "Usage",
     "UsageError",
     "Verdict",

@@ -6,16 +6,16 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from ._report import Problem
+from ._report import Problem, SystemCall
 from ._units import format_size, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from llmspell_bridges import BudgetExceeded
-    from llmspell_protocol import ErrorKind, Failure
+    from llmspell_protocol import ErrorKind, Failure, Trap
     from llmspell_protocol.control import Exited
 
     from ._policy import Policy
@@ -157,15 +157,30 @@ _NEAR_LIMIT: Final = 0.9
 it: engines abort where they cannot handle a failed allocation."""
 
 
-def from_exit(exited: Exited, policy: Policy, *, peak: int, out_of_memory: bool) -> Ending:
-    """The worker ended without a last word; what the kernel says about it decides."""
+def from_exit(
+    exited: Exited,
+    policy: Policy,
+    *,
+    peak: int,
+    out_of_memory: bool,
+    trap: Trap | None = None,
+) -> Ending:
+    """The worker ended without a last word; what the kernel says about it decides.
+
+    `trap` is the note of a worker that says which system call it is killed for. It names the call
+    if the kernel did kill it for one, and is a lie otherwise.
+    """
     code = os.waitstatus_to_exitcode(exited.status)
     if out_of_memory:
         return memory_limit(policy)
     if code == -signal.SIGXCPU:
         return cpu_limit(policy)
     if code == -signal.SIGSYS:
-        return engine_crash("the worker made a system call that it may not make, and was killed")
+        return forbidden_call(trap)
+    if trap is not None:
+        return protocol_violation(
+            "the worker said that it was stopped at a system call; it was not"
+        )
     if code in _CRASHES and peak >= policy.memory * _NEAR_LIMIT:
         return memory_limit(policy)
     if code < 0:
@@ -174,6 +189,29 @@ def from_exit(exited: Exited, policy: Policy, *, peak: int, out_of_memory: bool)
 
 
 _CRASHES: Final = frozenset({-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGTRAP})
+
+
+def forbidden_call(trap: Trap | None) -> Ending:
+    """The worker was killed for a system call; its note, if there is one, says for which."""
+    if trap is None:
+        return engine_crash("the worker made a forbidden system call, and was killed")
+    # Imported where it is needed: only a run that ends so has a use for four hundred names.
+    from llmspell_protocol.syscalls import name_of
+
+    call = SystemCall(
+        number=trap.call,
+        name=name_of(trap.call),
+        refused="arguments" if trap.listed else "call",
+    )
+    made = "a system call with forbidden arguments" if trap.listed else "a forbidden system call"
+    ending = engine_crash(f"the worker made {made}, {call}, and was killed")
+    assert ending.problem is not None
+    return structs.replace(ending, problem=structs.replace(ending.problem, system_call=call))
+
+
+def was_forbidden_call(exited: Exited | None) -> bool:
+    """Whether the kernel killed the worker for a system call; none if it was not heard of."""
+    return exited is not None and os.waitstatus_to_exitcode(exited.status) == -signal.SIGSYS
 
 
 def engine_crash(message: str) -> Ending:

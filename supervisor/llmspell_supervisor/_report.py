@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -20,6 +20,24 @@ class LogEntry(Struct, frozen=True):
     text: str
 
 
+class SystemCall(Struct, frozen=True, kw_only=True):
+    """The system call at which the kernel killed a worker, as the worker's last words name it.
+
+    That it was killed for one is the kernel's word. Which one it was is its own: native code that
+    took the worker over could have named another.
+    """
+
+    number: int
+    """On x86-64."""
+    name: str | None
+    """None for a number that no known call has."""
+    refused: Literal["call", "arguments"]
+    """The call itself, or only what it was called with."""
+
+    def __str__(self) -> str:
+        return f"{self.name or 'unknown'} (system call {self.number})"
+
+
 class Problem(Struct, frozen=True, kw_only=True):
     """What went wrong, for a person. Lines and columns count from 1."""
 
@@ -31,6 +49,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     line: int | None = None
     column: int | None = None
     stack: str | None = None
+    system_call: SystemCall | None = None
+    """Which one a worker was killed for, where it could still say so."""
 
 
 class Usage(Struct, kw_only=True):

@@ -27,6 +27,7 @@ from llmspell_protocol import (
     Result,
     Role,
     Start,
+    Trap,
     WorkerLimits,
     WorkerMessage,
     unpack,
@@ -100,6 +101,8 @@ class Run:
         self._worker: Worker | None = None
         self._channel: Channel | None = None
         self._calls: Calls | None = None
+        self._trap: Trap | None = None
+        self._garbled = False
         overhead = ENGINE_OVERHEAD.get(spell.engine, max(ENGINE_OVERHEAD.values()))
         self._heap = policy.memory - overhead
         self._start = self._start_message(params, env, mode)
@@ -120,12 +123,15 @@ class Run:
                 self._open(worker)
                 ending = await asyncio.shield(self._ending)
                 if ending is None and not await self._has_exited(worker):
-                    ending = _ending.protocol_violation("the worker closed its pipe and went on")
+                    said = "closed its pipe" if self._trap is None else "said that it was stopped"
+                    ending = _ending.protocol_violation(f"the worker {said} and went on")
             finally:
                 self._stop()
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
+        if self._garbled and _ending.was_forbidden_call(worker.exit):
+            ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)
 
     async def _started(self, zygote: Zygote) -> bool:
@@ -257,6 +263,7 @@ class Run:
     # --- messages -------------------------------------------------------------------------------
 
     def _closed(self, breach: RemoteProtocolError | None) -> None:
+        self._garbled = breach is not None
         self._end(_ending.protocol_violation(str(breach)) if breach else None)
 
     def _receive(self, message: WorkerMessage) -> None:
@@ -282,6 +289,9 @@ class Run:
                 self._result(bytes(value))
             case Failure():
                 self._end(self._failed(message, self._calls))
+            case Trap():
+                self._trap = message
+                self._end(None)  # as if its pipe had ended: the exit tells whether it is true
             case _:
                 # The books refuse an answer to what was never asked, and this host asks nothing.
                 raise AssertionError(message)
@@ -365,6 +375,7 @@ class Run:
             self._policy,
             peak=worker.peak_memory or worker.exit.max_rss,
             out_of_memory=worker.out_of_memory,
+            trap=self._trap,
         )
         if self._began is None and ending.verdict != "memory_limit" and ending.problem:
             return _ending.supervisor_error(

@@ -22,6 +22,7 @@ import msgspec
 
 from llmspell_protocol import (
     NEED_DATA,
+    PROTOCOL_VERSION,
     Call,
     Caps,
     Chunk,
@@ -44,6 +45,7 @@ from llmspell_protocol import (
     Role,
     Start,
     State,
+    Trap,
     WorkerLimits,
     WorkerMessage,
     pack,
@@ -68,7 +70,7 @@ VALUE: Final = raw(
 
 CONVERSATIONS: Final[list[list[WorkerMessage]]] = [
     [
-        Ready(1, "lua", "Lua 5.4", {"seccomp": "on", "landlock": "on"}),
+        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {"seccomp": "on", "landlock": "on"}),
         Call(1, "llm.complete", raw([{"prompt": "hello", "stop": ["a", "b"], "n": 300}])),
         Log("info", "between"),
         Call(2, "llm.embed", raw(["x", 70000, -40000, 1.5])),
@@ -77,7 +79,7 @@ CONVERSATIONS: Final[list[list[WorkerMessage]]] = [
         Result(VALUE),
     ],
     [
-        Ready(1, "javascript", "SpiderMonkey", {}),
+        Ready(PROTOCOL_VERSION, "javascript", "SpiderMonkey", {}),
         Call(1, "llm.stream", raw([[1, 2, 3]]), 2),
         Credit(1, 1),
         Credit(1, 1),
@@ -88,10 +90,15 @@ CONVERSATIONS: Final[list[list[WorkerMessage]]] = [
         Failure("error", ERROR, 3, 7, "x:3"),
     ],
     [
-        Ready(1, "lua", "Lua 5.4", {}),
+        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {}),
         *(Log("debug", "line " * n) for n in range(3)),
         *(Call(n, "util.now", raw([])) for n in range(1, 7)),
         Result(raw([[[[{"deep": [{}]}]]]])),
+    ],
+    [
+        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {}),
+        Call(1, "llm.complete", raw(["x"])),
+        Trap(9, True),
     ],
 ]
 """Legal against a host that answers as `answers` does."""

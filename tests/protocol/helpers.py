@@ -30,6 +30,7 @@ from llmspell_protocol import (
     ScriptValue,
     Start,
     State,
+    Trap,
     WorkerLimits,
     WorkerMessage,
     pack,
@@ -68,6 +69,7 @@ WORKER_MESSAGES: list[WorkerMessage] = [
     Raise(1, ERROR),
     Result(raw([1, 2.5, None])),
     Failure("error", ERROR, 3, 7, "hello.lua:3"),
+    Trap(41, False),
 ]
 
 HOST_MESSAGES: list[HostMessage] = [

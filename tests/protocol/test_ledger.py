@@ -26,6 +26,7 @@ from llmspell_protocol import (
     Result,
     Return,
     State,
+    Trap,
     WorkerMessage,
 )
 from tests.protocol.helpers import ERROR, READY, START, Pair, drain, encoded, framed, raw, running
@@ -142,6 +143,20 @@ def test_params_must_be_a_map() -> None:
     pair.say(READY)
     with pytest.raises(LocalProtocolError, match="params of start must be a map"):
         pair.host.send(msgspec.structs.replace(START, params=raw([])))
+
+
+# --- traps ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 30, 2**63 - 1])
+def test_a_trap_names_a_number_that_a_system_call_can_have(number: int) -> None:
+    assert f"a trap at {number}" in refused(running(), Trap(number, listed=False))
+
+
+def test_a_trap_ends_the_session() -> None:
+    pair = running()
+    pair.say(call(1), Trap((1 << 30) - 1, listed=True))
+    assert pair.host.state is pair.worker.state is State.DONE
 
 
 # --- streams -------------------------------------------------------------------------------------

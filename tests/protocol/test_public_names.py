@@ -13,7 +13,7 @@ INT_MAX INT_MIN MAX_DEPTH MAX_ITEMS NEED_DATA NULL PROTOCOL_VERSION
 ArgumentError Call Caps Chunk Close Connection Credit ErrorInfo ErrorKind Failure FailureCause
 Fault HostMessage Invoke LocalProtocolError Log LogLevel Message MethodKind NeedData Parameter
 ProtocolError Raise Ready RemoteProtocolError Reply Result Return Role ScriptValue SessionOver
-Signature Start State ValueRejected WorkerLimits WorkerMessage check pack type_name unpack
+Signature Start State Trap ValueRejected WorkerLimits WorkerMessage check pack type_name unpack
 """
 
 LEFT_ALONE = ("asyncio", "inspect", "selectors", "socket", "ssl", "subprocess", "threading")

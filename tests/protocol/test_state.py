@@ -33,9 +33,9 @@ EXAMPLES: dict[type[Message], Wire] = {type(m): m for m in [*WORKER_MESSAGES, *H
 
 # Written by hand, not read from the tables: what is legal, per state.
 WORKER_MAY_SAY = {
-    State.BOOTING: "Ready Failure",  # the latter where it cannot lock itself
-    State.READY: "",
-    State.RUNNING: "Call Credit Close Log Return Raise Result Failure",
+    State.BOOTING: "Ready Failure Trap",  # the latter where it cannot lock itself
+    State.READY: "Trap",
+    State.RUNNING: "Call Credit Close Log Return Raise Result Failure Trap",
     State.DONE: "",
     State.ERROR: "",
 }
@@ -47,7 +47,13 @@ HOST_MAY_SAY = {
     State.ERROR: "",
 }
 MAY_SAY = {Role.WORKER: WORKER_MAY_SAY, Role.HOST: HOST_MAY_SAY}
-AFTERWARDS = {"Ready": "READY", "Start": "RUNNING", "Result": "DONE", "Failure": "DONE"}
+AFTERWARDS = {
+    "Ready": "READY",
+    "Start": "RUNNING",
+    "Result": "DONE",
+    "Failure": "DONE",
+    "Trap": "DONE",
+}
 
 STATES = [State.BOOTING, State.READY, State.RUNNING, State.DONE]
 CASES = [(role, state, kind) for role in Role for state in State for kind in EXAMPLES]
@@ -148,8 +154,8 @@ def test_a_message_of_the_host_sent_back_to_it_does_not_decode(message: Wire) ->
         host.next_message()
 
 
-@pytest.mark.parametrize("last", ["Result", "Failure"])
-@pytest.mark.parametrize("after", ["Result", "Failure", "Log", "Call", "Return"])
+@pytest.mark.parametrize("last", ["Result", "Failure", "Trap"])
+@pytest.mark.parametrize("after", ["Result", "Failure", "Trap", "Log", "Call", "Return"])
 def test_nothing_may_follow_the_last_message(last: str, after: str) -> None:
     """P11: two results, a call after the result."""
     host = at(Role.HOST, State.RUNNING)

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from llmspell_bridges import BudgetExceeded
-from llmspell_protocol import ErrorInfo, Failure
+from llmspell_protocol import ErrorInfo, Failure, Trap
 from llmspell_protocol.control import Exited
 from llmspell_supervisor import EXIT_CODES, Policy, Verdict
 from llmspell_supervisor import _ending as ending
@@ -74,6 +74,15 @@ def test_a_crash_near_the_memory_limit_is_put_down_to_it(crash: signal.Signals) 
 
 def test_a_forbidden_system_call_is_no_want_of_memory() -> None:
     assert from_exit(signal.SIGSYS, peak=64 * MIB) == "engine_crash"
+
+
+def test_a_limit_that_was_passed_on_the_way_is_not_a_forged_trap() -> None:
+    exited = Exited(1, signal.SIGXCPU, 0.0, 0)
+    found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=False, trap=Trap(41, False))
+    assert found.verdict == "cpu_limit"
+    exited = Exited(1, signal.SIGKILL, 0.0, 0)
+    found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=True, trap=Trap(41, False))
+    assert found.verdict == "memory_limit"
 
 
 def failed(kind: str, faults: set[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import struct
 from typing import Any
 
@@ -22,9 +23,10 @@ from llmspell_protocol import (
     Ready,
     Result,
     Return,
+    Trap,
     pack,
 )
-from llmspell_supervisor import LogEntry, Policy, RunReport
+from llmspell_supervisor import LogEntry, Policy, RunReport, SystemCall
 from llmspell_supervisor._budget import ENTRY_COST
 from tests.supervisor.scripted import READY, Peer, ScriptedZygote, new_run, run
 
@@ -55,6 +57,8 @@ BEFORE_READY = {
     "an unknown tag": raw(msgspec.msgpack.encode(["exec", "rm"])),
     "no message at all": raw(msgspec.msgpack.encode(5)),
     "not even msgpack": raw(b"\xc1\xc1\xc1"),
+    "a trap at no system call": frame(Trap(-1, listed=False)),
+    "a trap at a call of x32": frame(Trap(1 << 30, listed=False)),
 }
 AFTER_START = {
     "ready again": frame(READY),
@@ -172,7 +176,7 @@ EXITS = {
     "exit 3": ("protocol_violation", "exited with status 3"),
     "exit 0": ("protocol_violation", "exited with status 0"),
     "kill -SEGV $$": ("engine_crash", "SIGSEGV"),
-    "kill -SYS $$": ("engine_crash", "system call that it may not make"),
+    "kill -SYS $$": ("engine_crash", "a forbidden system call, and was killed"),
     "kill -XCPU $$": ("cpu_limit", "10 s of processor time (limit: cpu)"),
     "kill -KILL $$": ("engine_crash", "SIGKILL"),
 }
@@ -188,6 +192,111 @@ def test_a_worker_without_a_last_word_is_judged_by_its_exit(command: str) -> Non
     assert report.problem is not None
     assert report.verdict == EXITS[command][0]
     assert EXITS[command][1] in report.problem.message
+
+
+TRAPS = {
+    Trap(41, listed=False): (
+        "the worker made a forbidden system call, socket (system call 41), and was killed",
+        SystemCall(number=41, name="socket", refused="call"),
+    ),
+    Trap(9, listed=True): (
+        "the worker made a system call with forbidden arguments, mmap (system call 9), and was"
+        " killed",
+        SystemCall(number=9, name="mmap", refused="arguments"),
+    ),
+    Trap(4000, listed=False): (
+        "the worker made a forbidden system call, unknown (system call 4000), and was killed",
+        SystemCall(number=4000, name=None, refused="call"),
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: str(trap.call))
+def test_a_worker_that_is_killed_for_a_system_call_has_it_named(trap: Trap) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        peer.write(frame(trap))
+        peer.exit("kill -SYS $$")
+
+    report = run(play)
+    assert report.verdict == "engine_crash"
+    assert report.problem is not None
+    assert (report.problem.message, report.problem.system_call) == TRAPS[trap]
+
+
+@pytest.mark.parametrize("command", ["exit 0", "exit 3", "kill -KILL $$", "kill -SEGV $$"])
+def test_a_trap_that_the_kernel_does_not_confirm_is_a_violation(command: str) -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        peer.write(frame(Trap(41, listed=False)))
+        peer.exit(command)
+
+    report = run(play)
+    assert report.verdict == "protocol_violation"
+    assert report.problem is not None
+    assert "stopped at a system call; it was not" in report.problem.message
+    assert report.problem.system_call is None
+
+
+def test_a_worker_that_goes_on_after_its_trap_is_killed() -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        peer.write(frame(Trap(41, listed=False)))
+        await asyncio.Event().wait()
+
+    report = run(play)
+    assert report.verdict == "protocol_violation"
+    assert report.problem is not None
+    assert "said that it was stopped and went on" in report.problem.message
+
+
+def test_nothing_that_follows_a_trap_is_read() -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        peer.write(frame(Trap(41, listed=False)) + frame(Result(NULL)))
+        peer.exit("kill -SYS $$")
+
+    assert run(play).verdict == "engine_crash"
+
+
+def test_a_trap_after_the_result_changes_nothing() -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        peer.write(frame(Result(NULL)) + frame(Trap(41, listed=False)))
+        peer.exit("kill -SYS $$")
+
+    assert run(play).verdict == "ok"
+
+
+def test_a_trap_before_ready_is_our_failure_and_names_the_call() -> None:
+    async def play(peer: Peer) -> None:
+        peer.write(frame(Trap(41, listed=False)))
+        peer.exit("kill -SYS $$")
+
+    report = run(play)
+    assert report.verdict == "supervisor_error"
+    assert report.problem is not None
+    assert "socket (system call 41)" in report.problem.message
+    assert "before it was ready" in report.problem.message
+
+
+def test_a_trap_inside_another_frame_is_judged_by_the_exit() -> None:
+    """A thread is stopped while another one writes what does not fit the pipe at once."""
+
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        result = frame(Result(Raw(pack(["x"] * 9))))
+        trap = frame(Trap(41, listed=False))
+        half = len(result) // 2
+        cut = result[:half] + trap + result[half:]
+        os.kill(peer.pid, signal.SIGSYS)
+        os.waitid(os.P_PID, peer.pid, os.WEXITED | os.WNOWAIT)
+        peer.write(cut)
+
+    report = run(play)
+    assert report.verdict == "engine_crash"
+    assert report.problem is not None
+    assert report.problem.message == "the worker made a forbidden system call, and was killed"
 
 
 def test_half_a_frame_and_an_exit_is_judged_by_the_exit() -> None:
