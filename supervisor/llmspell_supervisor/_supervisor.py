@@ -51,9 +51,8 @@ class Supervisor:
     Everything that it started is gone at the end of the block. One event loop, not thread-safe.
     """
 
-    _zygote_type: ClassVar[type[Zygote]] = Zygote
     _run_type: ClassVar[type[Run]] = Run
-    """What the attack suite replaces by kinds that look closer."""
+    """What the attack suite replaces by one that looks closer."""
 
     def __init__(
         self,
@@ -181,8 +180,11 @@ class Supervisor:
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.dead:
             self._dying = [old for old in (*self._dying, zygote) if old and not old.gone]
-            zygote = self._zygotes[key] = self._zygote_type(engine, self._cgroups, strict=strict)
+            zygote = self._zygotes[key] = self._new_zygote(engine, strict=strict)
         return zygote
+
+    def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
+        return Zygote(engine, self._cgroups, strict=strict)
 
     def cancel_all(self) -> None:
         """End every run with the verdict `cancelled`; their `run` returns."""

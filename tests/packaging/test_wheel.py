@@ -1,4 +1,4 @@
-"""The wheel holds the four packages and their data, and works without the source tree."""
+"""The wheel holds the five packages and their data, and works without the source tree."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PACKAGES = {
     "llmspell_workers": ROOT / "workers",
     "llmspell_bridges": ROOT / "bridges",
     "llmspell_supervisor": ROOT / "supervisor",
+    "llmspell_harness": ROOT / "harness",
 }
 
 
@@ -28,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_every_file_of_the_four_packages_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_five_packages_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {

@@ -1,0 +1,1 @@
+"""The attack suite: every catalogued attack, let go against the installed package on this host."""

@@ -1,0 +1,189 @@
+"""Where attacks take place: a real supervisor, watched, over zygotes that can leave layers out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import msgspec
+
+from llmspell_protocol import Connection, Role
+from llmspell_supervisor import Policy, RunReport, Spell, Supervisor, SupervisorError, _launch
+from llmspell_supervisor._run import Run
+from llmspell_supervisor._zygotes import Zygote
+
+from ._attack import Native, Peer
+from ._canaries import Canaries, Listener
+from ._scripts import Script
+from ._trial import Finding, Trial, forget_peak, judge_native, judge_peer, judge_script, resident
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TIMEOUT: Final = 20.0
+"""Seconds of wall time for an attack that names no limit: none needs a tenth of it."""
+SPARE_MEMORY: Final = 8 << 20
+"""Bytes beyond one frame's cap by which a run may make its supervisor grow."""
+
+Attack = Native | Peer | Script
+
+_heard: ContextVar[Listener] = ContextVar("heard")
+
+
+class _Overheard(Connection):
+    """The supervisor's end of a wire, every byte of which is searched for canaries."""
+
+    def __init__(self, role: Role, caps: Any, listener: Listener) -> None:
+        super().__init__(role, caps)
+        self._listener = listener
+
+    def receive_data(self, data: bytes | bytearray | memoryview[int]) -> None:
+        self._listener.hear(bytes(data))
+        super().receive_data(data)
+
+
+class _WatchedRun(Run):
+    def _connect(self) -> Connection:
+        return _Overheard(Role.HOST, self._caps(), _heard.get())
+
+
+class _Zygote(Zygote):
+    """A zygote of the attack suite."""
+
+    def __init__(self, *arguments: Any, skip: frozenset[str], early: str, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._skip = skip
+        self._early = early
+
+    def _spawn(self) -> _launch.Launched:
+        mode = "strict" if self._strict else "degraded"
+        skip = ",".join(sorted(self._skip))
+        return _launch.spawn(f"{__package__}.zygote", self.engine, mode, skip, self._early)
+
+
+class _Supervisor(Supervisor):
+    _run_type: ClassVar[type[Run]] = _WatchedRun
+
+    def __init__(self, skip: frozenset[str], early: str) -> None:
+        super().__init__()
+        self._skip = skip
+        self._early = early
+
+    def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
+        return _Zygote(engine, self._cgroups, strict=strict, skip=self._skip, early=self._early)
+
+
+class Stage:
+    """A supervisor whose workers lack the layers in `skip`, and what watches over it.
+
+    async with Canaries() as canaries, Stage(canaries) as stage:
+        trial = await stage.cast(attack, "lua")
+    """
+
+    def __init__(
+        self,
+        canaries: Canaries,
+        *,
+        skip: frozenset[str] = frozenset(),
+        early: str = "",
+        isolation: str = "strict",
+    ) -> None:
+        self.canaries = canaries
+        self.skip = skip
+        self._isolation = isolation
+        self.supervisor: Supervisor = _Supervisor(skip, early)
+
+    async def __aenter__(self) -> Self:
+        await self.supervisor.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.supervisor.__aexit__(kind, error, trace)
+
+    @contextlib.asynccontextmanager
+    async def neighbour(self, engine: str) -> Any:
+        """A spell that holds a canary in its memory and does nothing with it, beside the attack."""
+        source = "local held = params.token util.sleep(3600) return #held"
+        if engine == "javascript":
+            source = "const held = params.token; await util.sleep(3600); return held.length"
+        task = asyncio.create_task(
+            self.run(source, engine, params={"token": self.canaries.tokens["neighbour"]})
+        )
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def run(
+        self,
+        source: str,
+        engine: str,
+        *,
+        params: dict[str, Any] | None = None,
+        policy: dict[str, Any] | None = None,
+        name: str = "attack",
+        listener: Listener | None = None,
+    ) -> RunReport:
+        """Run a spell, or the attack of that name. Raises as `Supervisor.run`."""
+        _heard.set(listener or self.canaries.listener())
+        limits = {"timeout": TIMEOUT, "isolation": self._isolation, **(policy or {})}
+        spell = Spell.from_text(source, engine, name)
+        return await self.supervisor.run(spell, params=params, policy=Policy(**limits))
+
+    async def cast(self, attack: Attack, engine: str) -> Trial:
+        """Let one attack go, and say what came of it. Never raises for what the attack did."""
+        listener = self.canaries.listener()
+        source = attack.source if isinstance(attack, Script) else attack.key
+        forget_peak()
+        before, _ = resident()
+        began = time.monotonic()
+        verdict = None
+        try:
+            report = await self.run(
+                source,
+                engine,
+                params=self.canaries.targets,
+                policy=attack.policy,
+                name=attack.id,
+                listener=listener,
+            )
+        except SupervisorError as error:
+            finding = Finding("broken", str(error))
+        else:
+            verdict = report.verdict
+            finding = _judge(attack, report)
+            listener.hear(msgspec.json.encode(report))
+        seconds = time.monotonic() - began
+        if leaks := [f"the canary of {place}" for place in listener.found]:
+            finding = Finding("succeeded", ", ".join(leaks))
+        elif traces := self.canaries.disturbed():
+            finding = Finding("succeeded", ", ".join(traces))
+        return Trial(
+            id=attack.id,
+            key=attack.key,
+            title=attack.title,
+            engine=engine,
+            outcome=finding.outcome,
+            by=finding.by,
+            verdict=verdict,
+            skip=tuple(sorted(self.skip)),
+            seconds=seconds,
+            grown=max(0, resident()[1] - before),
+        )
+
+
+def _judge(attack: Attack, report: RunReport) -> Finding:
+    if isinstance(attack, Native):
+        return judge_native(attack, report)
+    if isinstance(attack, Peer):
+        return judge_peer(attack, report)
+    return judge_script(attack, report)

@@ -1,0 +1,14 @@
+"""Native attacks, a module per kind of target. `load` imports them all, which declares them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+MODULES: Final = ("sockets",)
+
+
+def load() -> None:
+    """Declare every native attack."""
+    for name in MODULES:
+        importlib.import_module(f".{name}", __name__)
