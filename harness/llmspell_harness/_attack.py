@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from ._stage import Stage
     from ._wire import Wire
 
 Targets = dict[str, Any]
@@ -69,8 +70,30 @@ class Peer(Struct, frozen=True, kw_only=True):
         return f"{self.id} {self.name}"
 
 
+class Succeeded(Exception):
+    """A host attack got through; the message says what it gained."""
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """An attack that shows on the host's side: it arranges runs, and looks at what they did."""
+
+    id: str
+    name: str
+    title: str
+    run: Callable[[Stage], Awaitable[str]]
+    """Returns how it was stopped, with the figures where there are any; raises `Succeeded`."""
+    engines: tuple[str, ...] = ("",)
+    """Engines that it is repeated for (`stage.engine`); one empty name where there is no matter."""
+
+    @property
+    def key(self) -> str:
+        """How results and messages call it, such as `O04 daemonised tree`."""
+        return f"{self.id} {self.name}"
+
+
 NATIVE: Final[dict[str, Native]] = {}
 PEERS: Final[dict[str, Peer]] = {}
+HOSTS: Final[dict[str, Host]] = {}
 
 
 def native(
@@ -96,6 +119,19 @@ def peer(
             id=attack_id, name=_name(run), title=title, run=run, verdicts=verdicts, **more
         )
         _add(PEERS, attack.key, attack)
+        return run
+
+    return declare
+
+
+def host(
+    attack_id: str, title: str, **more: Any
+) -> Callable[[Callable[[Stage], Awaitable[str]]], Callable[[Stage], Awaitable[str]]]:
+    """Declare the coroutine function below as an attack on the host; its name is the function's."""
+
+    def declare(run: Callable[[Stage], Awaitable[str]]) -> Callable[[Stage], Awaitable[str]]:
+        attack = Host(id=attack_id, name=_name(run), title=title, run=run, **more)
+        _add(HOSTS, attack.key, attack)
         return run
 
     return declare

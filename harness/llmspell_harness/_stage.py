@@ -15,7 +15,7 @@ from llmspell_supervisor import Policy, RunReport, Spell, Supervisor, Supervisor
 from llmspell_supervisor._run import Run
 from llmspell_supervisor._zygotes import Zygote
 
-from ._attack import Native, Peer
+from ._attack import Host, Native, Peer, Succeeded
 from ._canaries import Canaries, Listener
 from ._scripts import Script
 from ._trial import Finding, Trial, forget_peak, judge_native, judge_peer, judge_script, resident
@@ -93,6 +93,8 @@ class Stage:
     ) -> None:
         self.canaries = canaries
         self.skip = skip
+        self.engine = ""
+        """Which one an attack on the host is about, if any."""
         self._isolation = isolation
         self.supervisor: Supervisor = _Supervisor(skip, early)
 
@@ -107,6 +109,27 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         await self.supervisor.__aexit__(kind, error, trace)
+
+    async def arrange(self, attack: Host, engine: str) -> Trial:
+        """Let one attack on the host go. Never raises for what the attack did."""
+        self.engine = engine
+        began = time.monotonic()
+        try:
+            finding = Finding("stopped", await attack.run(self))
+        except Succeeded as gain:
+            finding = Finding("succeeded", str(gain))
+        except Exception as error:  # noqa: BLE001 - a mistake in the attack must not pass for a wall
+            finding = Finding("broken", f"{type(error).__name__}: {error}")
+        return Trial(
+            id=attack.id,
+            key=attack.key,
+            title=attack.title,
+            engine=engine,
+            outcome=finding.outcome,
+            by=finding.by,
+            skip=tuple(sorted(self.skip)),
+            seconds=time.monotonic() - began,
+        )
 
     @contextlib.asynccontextmanager
     async def neighbour(self, engine: str) -> Any:
