@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Outcome = Literal["stopped", "succeeded", "broken"]
 """`broken`: the attack itself failed, and says nothing about any wall."""
 
+Purpose = Literal["held", "wall", "control", "ablation"]
+"""What a trial is to show; see `_suite`."""
+
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attack in one engine, without the layers in `skip`."""
@@ -30,6 +33,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """What stopped it, in a word or two; or what it gained."""
     verdict: Verdict | None = None
     """Of the run, as the supervisor named it."""
+    purpose: Purpose = "held"
+    alone: str = ""
+    """The one wall that was left, where that is the purpose."""
     skip: tuple[str, ...] = ()
     seconds: float = 0.0
     grown: int = 0

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "validate": "check spells without running them",
     "info": "show engines, bridges, or what one method takes and returns",
     "doctor": "show which layers of containment this machine offers",
+    "harness": "attack this machine's containment, and show what stops each attack",
     "init": "write a config file with every setting explained",
     "model": "list, install or remove local models",
     "completion": "print a shell completion script",
@@ -293,6 +294,23 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the same as JSON")
 
 
+def _add_harness(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", metavar="ID", nargs="*", help="attacks, such as O12 (default: all)")
+    _add_engine(parser)
+    parser.add_argument(
+        "--class",
+        dest="aim",
+        choices=("lua", "javascript", "os", "protocol", "bridges"),
+        help="attacks of one kind only",
+    )
+    parser.add_argument(
+        "--ablate", action="store_true", help="try each again without each layer: takes minutes"
+    )
+    parser.add_argument("--output", metavar="FILE", help="write the report as JSON to a file too")
+    parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    _add_isolation(parser)
+
+
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
@@ -321,6 +339,7 @@ _ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "validate": _add_validate,
     "info": _add_info,
     "doctor": _add_doctor,
+    "harness": _add_harness,
     "init": _add_init,
     "model": _add_model,
     "completion": _add_completion,
