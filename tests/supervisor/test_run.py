@@ -200,8 +200,10 @@ TRAPS = {
         SystemCall(number=41, name="socket", refused="call"),
     ),
     Trap(9, listed=True): (
-        "the worker made a system call with forbidden arguments, mmap (system call 9), and was"
-        " killed",
+        (
+            "the worker made a system call with forbidden arguments,"
+            " mmap (system call 9), and was killed"
+        ),
         SystemCall(number=9, name="mmap", refused="arguments"),
     ),
     Trap(4000, listed=False): (
@@ -290,7 +292,7 @@ def test_a_trap_inside_another_frame_is_judged_by_the_exit() -> None:
         half = len(result) // 2
         cut = result[:half] + trap + result[half:]
         os.kill(peer.pid, signal.SIGSYS)
-        os.waitid(os.P_PID, peer.pid, os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, peer.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - dead at once
         peer.write(cut)
 
     report = run(play)

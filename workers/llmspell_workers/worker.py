@@ -28,7 +28,7 @@ from .engines import EngineOptions, ScriptFailure
 if TYPE_CHECKING:
     from llmspell_protocol.control import WorkerOptions
 
-    from .containment import Layers
+    from .containment import Filter, Layers
     from .engines import ScriptEngine
 
 _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, credit=1 << 16)
@@ -41,7 +41,7 @@ _MAX_REASON = 500
 def run_worker(
     engine: ScriptEngine,
     options: WorkerOptions,
-    filters: dict[bool, bytes],
+    filters: dict[bool, Filter],
     layers: Layers,
     fds: list[int],
 ) -> NoReturn:
@@ -55,7 +55,8 @@ def run_worker(
             memory=options.memory,
             cpu=options.cpu_seconds,
             address_space=_address_space(engine, options),
-            program=filters[options.jit],
+            program=filters[options.jit].program,
+            trap=filters[options.jit].trap,
             jit=options.jit,
             cgroups=tuple(cgroups),
         )

@@ -19,7 +19,7 @@ import msgspec
 
 from llmspell_protocol import control
 
-from .containment import LayerMissing, Layers, compile_filter, detach, jail
+from .containment import LayerMissing, Layers, detach, jail, prepare_filter, prepare_trap
 from .engines import load_engine
 from .library import LIBRARY
 from .worker import run_worker
@@ -27,6 +27,7 @@ from .worker import run_worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .containment import Filter
     from .engines import ScriptEngine
 
 MAX_DESCRIPTORS: Final = 8
@@ -57,7 +58,10 @@ def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layer
         # Loaded before root's rights are given up: its interpreter may be readable to root only.
         engine = load()
         engine.preload()
-        filters = {jit: compile_filter(engine.syscalls(jit=jit)) for jit in (False, True)}
+        trap = prepare_trap()
+        filters = {
+            jit: prepare_filter(engine.syscalls(jit=jit), trap, jit=jit) for jit in (False, True)
+        }
         detach(layers)
         if pid := os.fork():
             pipe.close()
@@ -87,7 +91,7 @@ class Zygote:
         self,
         pipe: _socket.socket,
         engine: ScriptEngine,
-        filters: dict[bool, bytes],
+        filters: dict[bool, Filter],
         layers: Layers,
     ) -> None:
         self._pipe = pipe

@@ -11,6 +11,7 @@ import seccompy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmspell_protocol.syscalls import NUMBERS
 from llmspell_workers.containment import (
     Check,
     SyscallPolicy,
@@ -28,12 +29,14 @@ from llmspell_workers.containment import (
     read_only_from,
     write_only_to,
 )
-from llmspell_workers.containment._numbers import NUMBERS
+from llmspell_workers.containment._policy import NEVER, OUTSIDE
+from llmspell_workers.containment._trap import KILLER
 
 X86_64 = 0xC000003E
 I386 = 0x40000003
 AARCH64 = 0xC00000B7
 KILL = 0x80000000
+TRAP = 0x00030000
 ALLOW = 0x7FFF0000
 WORD = (1 << 64) - 1
 
@@ -142,6 +145,46 @@ PROGRAM = compile_filter(EVERYTHING)
 PEER = oracle(EVERYTHING)
 
 
+def trapped(number: int, arguments: tuple[int, ...]) -> None:
+    """A trap is where a kill would be, says whether the call is listed, and nothing else changes."""
+    without, found = run(PROGRAM, number, arguments), run(TRAPPING, number, arguments)
+    if without != KILL or number >= 0x40000000 or number in IO_URING:
+        assert found == without, (number, arguments)
+    else:
+        assert found == TRAP | (number in LISTED), (number, arguments)
+
+
+def test_a_trap_is_where_a_kill_would_be_and_says_whether_the_call_is_listed() -> None:
+    values = sorted(set(interesting(EVERYTHING)))
+    for name in EVERYTHING.names:
+        for at, value in itertools.product(range(6), values):
+            for rest in (0, 3, 0x22, WORD):
+                trapped(NUMBERS[name], tuple(value if i == at else rest for i in range(6)))
+    for number in (*range(600), 0x3FFFFFFF, 0x40000000, 0x40000029, 0xFFFFFFFF):
+        trapped(number, (0,) * 6)
+
+
+@given(
+    st.sampled_from(sorted(NUMBERS.values())) | st.integers(0, (1 << 32) - 1),
+    st.tuples(*[st.integers(0, 8) | st.integers(0, WORD)] * 6),
+)
+def test_any_trap_is_where_a_kill_would_be(number: int, arguments: tuple[int, ...]) -> None:
+    trapped(number, arguments)
+
+
+def test_with_traps_what_could_reach_past_the_filter_kills_at_once() -> None:
+    for arch in (I386, AARCH64, 0):
+        assert {run(TRAPPING, n, (0,) * 6, arch) for n in range(512)} == {KILL}
+    assert {run(TRAPPING, 0x40000000 | n, (0,) * 6) for n in range(600)} == {KILL}
+    assert {run(TRAPPING, n, (0,) * 6) for n in IO_URING} == {KILL}
+    assert run(TRAPPING, KILLER, (0,) * 6) == KILL  # by which the handler ends
+
+
+TRAPPING = compile_filter(EVERYTHING, trap=True)
+LISTED = {NUMBERS[name] for name in EVERYTHING.names}
+IO_URING = [NUMBERS[f"io_uring_{what}"] for what in ("setup", "enter", "register")]
+
+
 @pytest.mark.parametrize("arch", [I386, AARCH64, 0])
 def test_another_architecture_kills_whatever_it_calls(arch: int) -> None:
     assert {run(PROGRAM, n, (0,) * 6, arch) for n in range(512)} == {KILL}
@@ -175,9 +218,25 @@ def test_a_list_that_is_too_long_is_refused() -> None:
         compile_filter(SyscallPolicy(plain(read="x", write="y"), most=1))
 
 
-def test_a_name_that_no_list_may_hold_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such system call: io_uring_setup"):
-        compile_filter(SyscallPolicy(plain(io_uring_setup="fast")))
+@pytest.mark.parametrize("name", sorted(NEVER))
+def test_a_name_that_no_list_may_hold_is_refused(name: str) -> None:
+    assert name in NUMBERS
+    for list_ in (plain(**{name: "fast"}), denied(1, **{name: "safe"})):
+        with pytest.raises(ValueError, match=f"no list may name: {name}"):
+            compile_filter(SyscallPolicy(list_))
+
+
+@pytest.mark.parametrize("name", sorted(OUTSIDE))
+def test_a_call_that_reaches_out_may_be_answered_and_never_allowed(name: str) -> None:
+    assert name in NUMBERS
+    compile_filter(SyscallPolicy(denied(2, **{name: "looked for in passing"})))
+    with pytest.raises(ValueError, match=f"reach files or the network: {name}"):
+        compile_filter(SyscallPolicy(plain(**{name: "just one"})))
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such system call: opne"):
+        compile_filter(SyscallPolicy(denied(2, opne="mistyped")))
 
 
 def test_an_impossible_condition_is_refused() -> None:

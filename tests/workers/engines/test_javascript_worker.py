@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from llmspell_protocol import NEED_DATA, Connection, Failure, Role, Start, WorkerLimits, pack
 from llmspell_protocol.control import WorkerOptions
-from llmspell_workers.containment import Layers, compile_filter
+from llmspell_workers.containment import Layers, compile_filter, prepare_filter, prepare_trap
 from llmspell_workers.engines import EngineOptions
 from llmspell_workers.worker import run_worker
 from tests.workers.support.host import engine_of
@@ -33,7 +33,7 @@ PIPE = 65536
 def run(source: str, *, jit: bool = False) -> Any:
     """The worker's last message."""
     engine = engine_of("javascript")
-    filters = {jit: compile_filter(engine.syscalls(jit=jit))}
+    filters = {jit: prepare_filter(engine.syscalls(jit=jit), prepare_trap(), jit=jit)}
     worker_read, host_write = os.pipe()
     host_read, worker_write = os.pipe()
     pid = os.fork()

@@ -21,17 +21,21 @@ from ._policy import (
     write_only_to,
 )
 from ._probe import probe
+from ._seccomp import Filter, prepare_filter
+from ._trap import TrapHandler, prepare_trap
 
 __all__ = [
     "IN_FD",
     "OUT_FD",
     "Check",
+    "Filter",
     "LayerMissing",
     "LayerState",
     "Layers",
     "Plan",
     "SyscallPolicy",
     "SyscallRule",
+    "TrapHandler",
     "at_most",
     "compile_filter",
     "contain",
@@ -44,6 +48,8 @@ __all__ = [
     "only_bits",
     "plain",
     "prctl_option",
+    "prepare_filter",
+    "prepare_trap",
     "private_memory",
     "probe",
     "read_only_from",

@@ -4,7 +4,9 @@ Classic BPF over struct seccomp_data (seccomp(2)). It is compiled here, in a few
 the time to import a library that does it is a third of a short run; the tests hold the result
 against such a library. One block per system call, each ending in a verdict:
 
-    kill unless x86-64;  kill x32;  [number? -> rules in order -> kill] ...;  kill
+    kill unless x86-64;  kill x32;  [number? -> rules in order -> no] ...;  no
+
+where "no" is to kill or, when there is a handler that then says which call it was, to trap.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import os
 import struct
 from typing import TYPE_CHECKING, Final
 
+from llmspell_protocol.syscalls import NUMBERS
+
 from ._layers import LayerMissing
-from ._numbers import NUMBERS
+from ._policy import NEVER, OUTSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._policy import Check, SyscallPolicy, SyscallRule
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
@@ -37,9 +43,14 @@ _X32: Final = 0x4000_0000
 """Numbers from here on are x32's, which share the architecture's name."""
 
 KILL: Final = 0x8000_0000
+TRAP: Final = 0x0003_0000
 ALLOW: Final = 0x7FFF_0000
 ERRNO: Final = 0x0005_0000
 _MOST_ERRNO: Final = 4095
+
+_LISTED: Final = 1
+"""What a trap says of a call that is on the list, but was made with other arguments. It comes to
+the handler as si_errno (seccomp(2)); of other calls it says 0."""
 
 CANARY: Final = 0x3FFF_C0DE
 """A number that no kernel uses. Only our filter answers it with `CANARY_ANSWER`."""
@@ -51,21 +62,41 @@ _FAR: Final = 255
 """The furthest that a conditional jump reaches."""
 
 
-def compile_filter(policy: SyscallPolicy) -> bytes:
+def compile_filter(policy: SyscallPolicy, *, trap: bool = False) -> bytes:
     """Compile a worker's allow-list, once, in the zygote; a call that is not on it kills.
 
-    Raises `ValueError` for a list that is too long or names no call, and `LayerMissing` on a
-    machine whose system-call numbers are not known.
+    With `trap` it does so by way of the handler of SIGSYS, which must be there (see `_trap`).
+    Raises `ValueError` for a list that is too long, or allows what no worker may do, and
+    `LayerMissing` on a machine whose system-call numbers are not known.
     """
-    return assemble(policy, KILL, CANARY_ANSWER)
-
-
-def assemble(policy: SyscallPolicy, default: int, answer: int) -> bytes:
-    """Compile an allow-list: `default` for other calls, and `answer` as the canary's errno."""
-    if os.uname().machine != "x86_64":
-        raise LayerMissing("seccomp", f"no filter for {os.uname().machine}", "use x86-64")
     if len(policy.allowed) > policy.most:
         raise ValueError(f"{len(policy.allowed)} system calls, where {policy.most} are allowed")
+    if reaching := OUTSIDE.intersection(policy.allowed):
+        raise ValueError(f"calls that reach files or the network: {', '.join(sorted(reaching))}")
+    if not trap:
+        return assemble(policy, KILL, KILL, CANARY_ANSWER)
+    return assemble(policy, TRAP, TRAP | _LISTED, CANARY_ANSWER, _kill_io_uring())
+
+
+def _kill_io_uring() -> list[Instruction]:
+    """At once, without a handler: these calls reach every other one past any filter."""
+    first, last = NUMBERS["io_uring_setup"], NUMBERS["io_uring_register"]
+    return [(_JUMP_AT_LEAST, 0, 2, first), (_JUMP_GREATER, 1, 0, last), (_RETURN, 0, 0, KILL)]
+
+
+def assemble(
+    policy: SyscallPolicy,
+    other: int,
+    refused: int,
+    answer: int,
+    last: Sequence[Instruction] = (),
+) -> bytes:
+    """Compile a list: the verdicts on `other` calls, and on those whose arguments are `refused`.
+
+    `answer` is the canary's errno; `last` comes before the verdict on other calls.
+    """
+    if os.uname().machine != "x86_64":
+        raise LayerMissing("seccomp", f"no filter for {os.uname().machine}", "use x86-64")
     program: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH_AT),
         (_JUMP_EQUAL, 1, 0, _ARCH_X86_64),
@@ -78,26 +109,28 @@ def assemble(policy: SyscallPolicy, default: int, answer: int) -> bytes:
     for rule in policy.rules:
         blocks.setdefault(rule.name, []).append(rule)
     for name, rules in blocks.items():
-        program += _block(_number(name), rules, default)
+        program += _block(_number(name), rules, refused)
     program += [(_JUMP_EQUAL, 0, 1, CANARY), (_RETURN, 0, 0, ERRNO | answer)]
-    program.append((_RETURN, 0, 0, default))
+    program += [*last, (_RETURN, 0, 0, other)]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 
 
 def _number(name: str) -> int:
     if name not in NUMBERS:
         raise ValueError(f"no such system call: {name}")
+    if name in NEVER:
+        raise ValueError(f"a system call that no list may name: {name}")
     return NUMBERS[name]
 
 
-def _block(number: int, rules: list[SyscallRule], default: int) -> list[Instruction]:
+def _block(number: int, rules: list[SyscallRule], refused: int) -> list[Instruction]:
     body: list[Instruction] = []
     for rule in rules:
         body += _rule(rule)
         if not rule.when:
             break
     else:
-        body.append((_RETURN, 0, 0, default))
+        body.append((_RETURN, 0, 0, refused))
     if len(body) > _FAR:
         raise ValueError(f"too many conditions on one system call: {rules[0].name}")
     return [(_JUMP_EQUAL, 0, len(body), number), *body]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from ._trap import TrapHandler
 
 IN_FD: Final = 3
 """The descriptor that a locked worker reads from. Not 0 to 2: a stray print must not find it."""
@@ -25,6 +28,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Processor time; rounded up to whole seconds, as the kernel counts."""
     program: bytes
     """The compiled system-call filter, from `compile_filter`."""
+    trap: TrapHandler | None = None
+    """What the program's traps lead to; None for a program that kills at once."""
     address_space: int | None = None
     """Backstop for what RLIMIT_DATA does not count, such as shared mappings (RLIMIT_AS).
 

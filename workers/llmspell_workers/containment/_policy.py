@@ -15,6 +15,35 @@ MOST_SYSCALLS: Final = 22
 """What the largest engine, JavaScript, needs. A policy may set a lower `most` for itself."""
 
 
+NEVER: Final = frozenset(
+    """
+    io_uring_setup io_uring_enter io_uring_register ptrace process_vm_readv process_vm_writev
+    process_madvise process_mrelease pidfd_getfd kcmp bpf perf_event_open userfaultfd
+    keyctl add_key request_key mount umount2 move_mount open_tree open_tree_attr fsopen fsconfig
+    fsmount fspick mount_setattr pivot_root chroot setns unshare init_module finit_module
+    delete_module kexec_load kexec_file_load reboot swapon swapoff iopl ioperm acct syslog
+    open_by_handle_at quotactl quotactl_fd personality modify_ldt vmsplice splice tee
+    """.split()  # noqa: SIM905 - names read better as text
+)
+"""What no list may name, not even to answer it: zygotes and workers have no use for it."""
+
+OUTSIDE: Final = frozenset(
+    """
+    open openat openat2 creat access faccessat faccessat2 stat lstat newfstatat statx statfs
+    readlink readlinkat getcwd chdir fchdir rename renameat renameat2 mkdir mkdirat mknod mknodat
+    rmdir unlink unlinkat link linkat symlink symlinkat chmod fchmodat fchmodat2 chown lchown
+    fchownat truncate utime utimes utimensat futimesat setxattr lsetxattr getxattr lgetxattr
+    listxattr llistxattr removexattr lremovexattr setxattrat getxattrat listxattrat removexattrat
+    name_to_handle_at inotify_add_watch fanotify_mark execve execveat uselib memfd_create
+    memfd_secret mq_open mq_unlink file_getattr file_setattr
+    socket socketpair connect bind listen accept accept4 sendto sendmsg sendmmsg recvfrom recvmsg
+    recvmmsg shutdown getsockname getpeername getsockopt setsockopt
+    """.split()  # noqa: SIM905 - names read better as text
+)
+"""What takes a path, makes a file, or is about sockets. A worker's list may answer it with an
+error, and never allow it."""
+
+
 class Check(Struct, frozen=True):
     """One condition on one argument: `argument & mask` equals, or is at most, `value`."""
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec import msgpack
 
-from ._bpf import compile_filter
 from ._checklist import contain, detach, jail, self_test
 from ._layers import LayerMissing, Layers, LayerState
 from ._plan import OUT_FD, Plan
 from ._policy import SyscallPolicy, futex, plain, private_memory, read_only_from, write_only_to
+from ._seccomp import prepare_filter
+from ._trap import prepare_trap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,8 +92,14 @@ def _fork_and_wait(body: Callable[[], None], writer: int) -> None:
 def _worker(writer: int, layers: Layers) -> None:
     reader, unused = os.pipe()
     os.close(unused)
+    found = prepare_filter(_POLICY, prepare_trap(), jit=False)
     plan = Plan(
-        reader=reader, writer=writer, memory=_MEMORY, cpu=_CPU, program=compile_filter(_POLICY)
+        reader=reader,
+        writer=writer,
+        memory=_MEMORY,
+        cpu=_CPU,
+        program=found.program,
+        trap=found.trap,
     )
     try:
         contain(plan, layers, lambda: None)

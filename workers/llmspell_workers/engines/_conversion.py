@@ -20,20 +20,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmspell_protocol import MAX_DEPTH, MAX_ITEMS
+from llmspell_protocol import MAX_DEPTH, MAX_WEIGHT, WEIGHT_CONTAINER, WEIGHT_TEXT
 
-ENVELOPE_ITEMS: Final = 16
-"""Elements of a message around its value; the item cap of the wire counts them too."""
+ENVELOPE_WEIGHT: Final = 72
+"""Weight of a message around its value; the cap of the wire counts it too."""
 
-ITEMS: Final = MAX_ITEMS - ENVELOPE_ITEMS
-"""Elements of one value: every value inside it and every key."""
+WEIGHT: Final = MAX_WEIGHT - ENVELOPE_WEIGHT
+"""Weight of one value, or of the arguments of one call: see `MAX_WEIGHT`."""
 
 REASONS: Final = {
     "finite": "NaN and infinities cannot cross",
     "range": "an integer beyond 64 bits cannot cross",
     "cycle": "a value that contains itself cannot cross",
     "depth": f"nesting deeper than {MAX_DEPTH} levels cannot cross",
-    "items": f"more than {ITEMS} elements cannot cross",
+    "weight": (
+        f"a value that weighs more than {WEIGHT} cannot cross (a number 1, text {WEIGHT_TEXT}, "
+        f"a list or map {WEIGHT_CONTAINER} and what is in it); send it in parts or as JSON text"
+    ),
     "holes": "a list with holes cannot cross; fill them with null",
     "mixed": "a table with both list items and named fields cannot cross",
     "key": "a map key must be a string, not a %s",

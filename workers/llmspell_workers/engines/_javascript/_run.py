@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from llmspell_protocol import MAX_DEPTH, Chunk, ErrorInfo, Reply
+from llmspell_protocol import (
+    MAX_DEPTH,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
+    Chunk,
+    ErrorInfo,
+    Reply,
+)
 
 from ..._session import HostError
 from ...library import LIBRARY
-from .._conversion import ITEMS, REASONS
+from .._conversion import REASONS, WEIGHT
 from .._interface import ScriptFailure
 from ._failure import failure
 from ._payload import from_msgpack, to_msgpack
@@ -74,7 +81,9 @@ class Realm:
 
 _RULES: Final = {
     "reasons": {**REASONS, "type": REASONS["type"].split("%s")},
-    "items": ITEMS,
+    "weight": WEIGHT,
+    "text": WEIGHT_TEXT,
+    "container": WEIGHT_CONTAINER,
     "depth": MAX_DEPTH,
 }
 

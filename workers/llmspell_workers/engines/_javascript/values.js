@@ -55,13 +55,17 @@ const refuse = (walk, depth, reason) => {
   throw new ConversionRefused(path === "$" ? reason : `${reason} at ${path}`, path);
 };
 
-const enter = (walk, value, depth, elements) => {
+const add = (walk, depth, weight) => {
+  walk.weight += weight;
+  if (walk.weight > rules.weight) refuse(walk, depth, reasons.weight);
+};
+
+const enter = (walk, value, depth, weight) => {
   for (let i = 1; i < depth; i++) {
     if (walk.around[i] === value) refuse(walk, depth, reasons.cycle);
   }
   if (depth > rules.depth) refuse(walk, depth, reasons.depth);
-  walk.items += elements;
-  if (walk.items > rules.items) refuse(walk, depth, reasons.items);
+  add(walk, depth, rules.container - 1 + weight);
   walk.around[depth] = value;
 };
 
@@ -70,6 +74,7 @@ const LONGEST = 2 ** 26;  // characters: far over every frame, and too many to c
 const copyText = (walk, value, depth) => {
   if (value.length > LONGEST) refuse(walk, depth, `${value.length} characters cannot cross`);
   if (!apply(isWellFormed, value, [])) refuse(walk, depth, reasons.text);
+  add(walk, depth, rules.text - 1);
   if (value[0] !== "\0") return value;
   walk.marked = true;
   return `\0s${value}`;
@@ -102,7 +107,7 @@ const copyArray = (walk, value, depth) => {
 
 const copyMap = (walk, value, depth) => {
   const names = keys(value);
-  enter(walk, value, depth, 2 * names.length);
+  enter(walk, value, depth, (rules.text + 1) * names.length);
   const copied = { __proto__: null };
   for (let i = 0; i < names.length; i++) {
     const name = names[i];
@@ -117,12 +122,16 @@ const copyMap = (walk, value, depth) => {
 const copySpecial = (walk, value, depth) => {
   const typed = apply(typedArrayTag, value, []);
   if (typed === "Uint8Array") {
+    add(walk, depth, rules.text - 1);
     walk.marked = true;
     return `\0b${apply(toBase64, value, [])}`;
   }
   if (typed !== undefined) refuse(walk, depth, `${cannot(typed)}; a Uint8Array or an array can`);
   const tag = apply(tagOf, value, []);
-  if (tag === "[object Date]") return apply(dateText, value, []);
+  if (tag === "[object Date]") {
+    add(walk, depth, rules.text - 1);
+    return apply(dateText, value, []);
+  }
   if (HINTS[tag] !== undefined) refuse(walk, depth, HINTS[tag]);
   return copyMap(walk, value, depth);  // an instance of a class: its own properties
 };
@@ -157,7 +166,7 @@ const copy = (walk, value, depth) => {
 };
 
 const pack = (value, root = "$") => {
-  const walk = { items: 1, marked: false, root, path: list(), around: list() };
+  const walk = { weight: 1, marked: false, root, path: list(), around: list() };
   try {
     const text = stringify(copy(walk, value, 1));
     return (walk.marked ? "1" : "0") + text;

@@ -14,7 +14,7 @@ import lupa  # type: ignore[import-untyped]
 import msgspec
 from lupa import lua54
 
-from llmspell_protocol import MAX_DEPTH, Start, WorkerLimits
+from llmspell_protocol import MAX_DEPTH, WEIGHT_CONTAINER, WEIGHT_TEXT, Start, WorkerLimits
 
 from ...containment import (
     SyscallPolicy,
@@ -25,7 +25,7 @@ from ...containment import (
     write_only_to,
 )
 from ...library import LIBRARY
-from .._conversion import ITEMS, REASONS
+from .._conversion import REASONS, WEIGHT
 from ._failure import MEMORY, OUT_OF_MEMORY
 from ._host import Host
 
@@ -136,7 +136,9 @@ class LuaEngine:
             b"own_chunk": _OWN_CHUNK,
             b"out_of_memory": OUT_OF_MEMORY.encode(),
             b"max_depth": MAX_DEPTH,
-            b"max_items": ITEMS,
+            b"max_weight": WEIGHT,
+            b"text_weight": WEIGHT_TEXT,
+            b"container_weight": WEIGHT_CONTAINER,
             b"reasons": table({k.encode(): v.encode() for k, v in REASONS.items()}),
             b"library": table(library),
         }

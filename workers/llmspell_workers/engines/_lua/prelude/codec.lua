@@ -11,7 +11,8 @@ local byte, char, find, format, gsub, pack, sub, unpack =
   string.unpack
 local concat, metatable_of, utf8_length = table.concat, debug.getmetatable, utf8.len
 
-local REASONS, MAX_DEPTH, MAX_ITEMS = P.reasons, P.max_depth, P.max_items
+local REASONS, MAX_DEPTH, MAX_WEIGHT = P.reasons, P.max_depth, P.max_weight
+local TEXT, CONTAINER = P.text_weight, P.container_weight
 local KEY_SHOWN = 40 -- bytes of a key in a path
 
 local null = setmetatable({}, {
@@ -111,7 +112,7 @@ local function shape(t, allowance)
   for key in next, t do
     count = count + 1
     if count > allowance then
-      return "items"
+      return "weight"
     elseif type(key) == "string" then
       named = named + 1
     elseif math_type(key) == "integer" and key > 0 then
@@ -128,8 +129,9 @@ local function shape(t, allowance)
   return top == count and "list" or "holes", count
 end
 
--- `items`: the elements that came before, in the same message.
-local function encoder(root, items)
+-- `weight`: of what came before, in the same message, and 1 for the value itself. A table is charged
+-- for each of its fields before one is looked at, as JavaScript and the host do.
+local function encoder(root, weight)
   local out, size, depth = {}, 0, 0
   local open, trail = {}, {}
   local put
@@ -148,11 +150,17 @@ local function encoder(root, items)
     out[size] = bytes
   end
 
+  local function add(more)
+    weight = weight + more
+    if weight > MAX_WEIGHT then
+      refuse("weight")
+    end
+  end
+
   local function put_map(t, count)
     emit(pack_header(count, 0x80, 0xde))
     for key, value in next, t do
       trail[depth] = key
-      items = items + 1
       if not utf8_length(key) then
         refuse("text")
       end
@@ -178,10 +186,11 @@ local function encoder(root, items)
     elseif depth == MAX_DEPTH then
       refuse("depth")
     end
-    local kind, count = shape(t, MAX_ITEMS - items)
+    local kind, count = shape(t, MAX_WEIGHT - weight)
     if kind ~= "list" and kind ~= "map" then
       refuse(kind, count)
     end
+    add(CONTAINER - 1 + (kind == "map" and (TEXT + 1) * count or count))
     open[t] = true
     depth = depth + 1
     if kind == "map" then
@@ -204,12 +213,9 @@ local function encoder(root, items)
   end
 
   function put(value)
-    items = items + 1
-    if items > MAX_ITEMS then
-      refuse("items")
-    end
     local kind = type(value)
     if kind == "string" then
+      add(TEXT - 1)
       emit(pack_string(value))
     elseif kind == "number" then
       put_number(value)
@@ -226,13 +232,13 @@ local function encoder(root, items)
 
   return function(value)
     put(value)
-    return concat(out, "", 1, size), items
+    return concat(out, "", 1, size), weight
   end
 end
 
 -- One value. Raises an error of kind Conversion that names the path.
 function P.encode(value)
-  return (encoder("$", 0)(value))
+  return (encoder("$", 1)(value))
 end
 
 -- The arguments of a call as a list. Trailing nils are left out, except for the first argument.
@@ -242,9 +248,9 @@ function P.encode_arguments(...)
   while count > 1 and values[count] == nil do
     count = count - 1
   end
-  local parts, items = { pack_header(count, 0x90, 0xdc) }, 0
+  local parts, weight = { pack_header(count, 0x90, 0xdc) }, CONTAINER + count
   for i = 1, count do
-    parts[i + 1], items = encoder(format("argument %d", i), items)(values[i])
+    parts[i + 1], weight = encoder(format("argument %d", i), weight)(values[i])
   end
   return concat(parts)
 end
