@@ -114,13 +114,17 @@ def _state(entry: Entry, held: list[Trial], failures: tuple[str, ...], *, broken
 
 
 def _walls(trials: list[Trial]) -> dict[str, list[str]]:
-    """Attack to the walls that stopped it alone."""
+    """Attack to the walls that stopped it alone; a limit of the run that ended it is one."""
     found: dict[str, list[str]] = {}
     for trial in trials:
         if trial.purpose == "wall":
             found.setdefault(trial.key, [])
             if trial.outcome == "stopped" and trial.alone:
                 found[trial.key].append(trial.alone)
+    for trial in trials:
+        limit = f"{trial.verdict}"
+        if trial.purpose == "held" and trial.key in found and limit.endswith("_limit"):
+            found[trial.key] = list(dict.fromkeys([*found[trial.key], limit]))
     return found
 
 

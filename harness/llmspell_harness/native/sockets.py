@@ -26,7 +26,8 @@ def _ask(family: int, address: bytes, question: bytes) -> str:
     call(_CONNECT, end, address, len(address))
     call(_WRITE, end, question, len(question))
     answer = space(4096)
-    return answer.raw[: call(_READ, end, answer, len(answer))].decode("latin-1")
+    count = call(_READ, end, answer, len(answer))
+    return answer.raw[:count].decode("latin-1")
 
 
 @native(
