@@ -116,18 +116,23 @@ _MAP_PRIVATE_ANONYMOUS: Final = 0x22
 _MAP_HARMLESS: Final = 0x10 | 0x4000 | 0x2_0000  # FIXED, NORESERVE, STACK
 _MREMAP_MAYMOVE: Final = 1
 _ADVICE: Final = (4, 8)  # DONTNEED, FREE
-_FUTEX_FLAGS: Final = 128 | 256  # PRIVATE, CLOCK_REALTIME
+_FUTEX_PRIVATE: Final = 128
+_FUTEX_CLOCK_REALTIME: Final = 256
 _FUTEX_OPS: Final = (0, 1, 9, 10)  # WAIT, WAKE and both with a bit set; never PI or requeue
+_LAST_CLOCK: Final = 11
+"""CLOCK_TAI. Those of other processes have negative numbers (clock_getcpuclockid(3)), and tell a
+worker how busy its neighbours are."""
+_CLOCK_MONOTONIC: Final = 1
 
 
 def read_only_from(*descriptors: int) -> tuple[SyscallRule, ...]:
     """read(2) from `IN_FD` and these. Any other descriptor is closed, and answers so."""
-    return _through("read", "frames from the supervisor", (IN_FD, *descriptors))
+    return _through("read", "frames from the supervisor, through the pipe", (IN_FD, *descriptors))
 
 
 def write_only_to(*descriptors: int) -> tuple[SyscallRule, ...]:
     """write(2) to `OUT_FD` and these. Any other descriptor is closed, and answers so."""
-    return _through("write", "frames to the supervisor", (OUT_FD, *descriptors))
+    return _through("write", "frames to the supervisor, through the pipe", (OUT_FD, *descriptors))
 
 
 def _through(name: str, reason: str, descriptors: tuple[int, ...]) -> tuple[SyscallRule, ...]:
@@ -144,28 +149,44 @@ def private_memory(
     """
     prot = only_bits(2, _PROT_READ_WRITE | (_PROT_EXEC if jit else 0))
     private = Check(3, _MAP_PRIVATE_ANONYMOUS, _ALL & ~_MAP_HARMLESS)
-    advise = (SyscallRule("madvise", "give pages back", (is_int(2, a),)) for a in advice)
+    advise = (
+        SyscallRule("madvise", "the allocators say how pages are used", (is_int(2, a),))
+        for a in advice
+    )
     return (
-        SyscallRule("mmap", "allocate", (prot, private, is_int(4, -1))),
-        SyscallRule("munmap", "free"),
-        SyscallRule("mremap", "grow a block", (only_bits(3, _MREMAP_MAYMOVE),)),
+        SyscallRule("mmap", "the allocators take memory", (prot, private, is_int(4, -1))),
+        SyscallRule("munmap", "the allocators return memory"),
+        SyscallRule("mremap", "realloc grows a large block", (only_bits(3, _MREMAP_MAYMOVE),)),
         *advise,
-        SyscallRule("mprotect", "grow an arena", (prot,)),
-        SyscallRule("brk", "grow the heap"),
+        SyscallRule("mprotect", "malloc grows an arena; an engine guards its pages", (prot,)),
+        SyscallRule("brk", "malloc grows the heap of the main thread"),
     )
 
 
 def futex() -> tuple[SyscallRule, ...]:
-    """Waiting for and waking one's own threads."""
-    reason = "locks between the engine's threads"
+    """Waiting for and waking one's own threads.
+
+    Private ones alone: two workers that map the same library could call each other by the others.
+    """
+    reason = "locks of the interpreter, and between an engine's threads"
+    mask = _LOW & ~_FUTEX_CLOCK_REALTIME
     return tuple(
-        SyscallRule("futex", reason, (Check(1, op, _LOW & ~_FUTEX_FLAGS),)) for op in _FUTEX_OPS
+        SyscallRule("futex", reason, (Check(1, op | _FUTEX_PRIVATE, mask),)) for op in _FUTEX_OPS
+    )
+
+
+def clocks(reading: str, sleeping: str) -> tuple[SyscallRule, ...]:
+    """The system's clocks and one's own, to read and to sleep by, each with its reason."""
+    return (
+        SyscallRule("clock_gettime", reading, (at_most(0, _LAST_CLOCK),)),
+        SyscallRule("clock_nanosleep", sleeping, (at_most(0, _CLOCK_MONOTONIC),)),
     )
 
 
 def prctl_option(*options: int) -> tuple[SyscallRule, ...]:
     """prctl(2) with these options alone."""
-    return tuple(SyscallRule("prctl", "name memory or threads", (is_int(0, o),)) for o in options)
+    reason = "an engine names its threads and its memory, for debuggers"
+    return tuple(SyscallRule("prctl", reason, (is_int(0, o),)) for o in options)
 
 
 def plain(**reasons: str) -> tuple[SyscallRule, ...]:

@@ -27,7 +27,7 @@ _POLICY: Final = SyscallPolicy(
         *write_only_to(),
         *private_memory(),
         *futex(),
-        *plain(exit_group="end", rt_sigreturn="return from a handler", getrandom="hash seeds"),
+        *plain(exit_group="end", getrandom="hash seeds"),
     )
 )
 

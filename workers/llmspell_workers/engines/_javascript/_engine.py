@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from ...containment import (
     SyscallPolicy,
     SyscallRule,
+    clocks,
     denied,
     futex,
     is_int,
@@ -93,43 +94,47 @@ class JavaScriptEngine:
 
     def syscalls(self, *, jit: bool) -> SyscallPolicy:
         """What SpiderMonkey needs once it runs; executable memory only for the JIT."""
-        crash = SyscallRule(
-            "rt_sigaction", "its crash handler steps aside", (is_int(0, signal.SIGSEGV),)
+        crashes = (
+            SyscallRule(
+                "rt_sigaction",
+                "the JIT's handler of memory faults steps aside at a fault that is not its own",
+                (is_int(0, signal.SIGSEGV),),
+            ),
+            SyscallRule("rt_sigreturn", "return from that handler"),
         )
         return SyscallPolicy(
             (
                 *read_only_from(),
                 *write_only_to(),
-                *plain(
-                    select="wait for the host and for timers",
-                    clock_gettime="timers, where the vDSO cannot tell the time",
-                ),
+                *plain(select="wait for the supervisor and for timers at once"),
                 *futex(),
                 *private_memory(jit=jit, advice=_MADV),
                 *plain(
-                    getrandom="Math.random, and util.uuid",
-                    getpid="SpiderMonkey's own checks",
-                    getrusage="garbage collection measures itself",
-                    clock_nanosleep="a spin lock that waits",
-                    rt_sigreturn="return from a signal handler",
-                    exit_group="the end",
+                    getrandom="Math.random, hash seeds and util.uuid",
+                    getpid="SpiderMonkey asserts that it was not forked",
+                    getrusage="the garbage collector measures its own page faults",
+                    exit_group="the worker's end",
+                ),
+                *clocks(
+                    "timers and Date, where the vDSO cannot tell the time",
+                    "spin locks of the engine that have waited long",
                 ),
                 *prctl_option(_PR_SET_VMA, _PR_SET_NAME),
                 *denied(
                     _ENOENT,
-                    readlink="Date and Intl look for a time zone",
-                    newfstatat="likewise",
-                    openat="likewise",
+                    readlink="Date and Intl look where /etc/localtime leads; UTC it is",
+                    newfstatat="Date and Intl ask for files of time zones; UTC it is",
+                    openat="Date and Intl look for files of time zones; UTC it is",
                 ),
                 # A helper thread that was started before the lock may first run after it. What
                 # glibc then does for it must not kill the worker, and may fail.
                 *denied(
                     _ENOSYS,
-                    rseq="glibc registers a thread",
-                    set_robust_list="likewise",
+                    rseq="glibc registers a helper thread that first runs after the lock",
+                    set_robust_list="glibc registers its list of mutexes; none is robust",
                     rt_sigprocmask="glibc lets a new thread have signals; none is expected",
                 ),
-                *((crash,) if jit else ()),
+                *(crashes if jit else ()),
             )
         )
 

@@ -18,6 +18,7 @@ from llmspell_protocol import MAX_DEPTH, WEIGHT_CONTAINER, WEIGHT_TEXT, Start, W
 
 from ...containment import (
     SyscallPolicy,
+    clocks,
     futex,
     plain,
     private_memory,
@@ -160,13 +161,8 @@ class LuaEngine:
                 *write_only_to(),
                 *private_memory(),
                 *futex(),
-                *plain(
-                    clock_nanosleep="util.sleep",
-                    clock_gettime="os.clock, and os.time where the vDSO cannot tell it",
-                    getrandom="util.uuid",
-                    rt_sigreturn="return from a signal handler",
-                    exit_group="the end",
-                ),
+                *clocks("os.clock; os.time where the vDSO cannot tell the time", "util.sleep"),
+                *plain(getrandom="util.uuid", exit_group="the worker's end"),
             ),
             most=_MAX_SYSCALLS,
         )
