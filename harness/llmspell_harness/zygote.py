@@ -6,7 +6,8 @@ is the name of an attack is that attack. Everything else is the code that is und
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import errno
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
@@ -19,6 +20,7 @@ from ._attack import NATIVE, PEERS
 from ._wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from llmspell_protocol import Start
@@ -29,14 +31,40 @@ if TYPE_CHECKING:
     from ._attack import Native, Peer
 
 
+REFUSED: Final = "!"
+"""Before the name of a layer that is refused, as a host without it would."""
+
+
 def main(engine: str, isolation: str, skip: str, early: str = "") -> NoReturn:
     """Serve an engine, without the layers named in `skip`; never returns.
 
-    `early` is a peer that acts in place of every worker's self-test.
+    A name with `!` before it is a layer that this host refuses. `early` is a peer that acts in place
+    of every worker's self-test.
     """
-    left_out = frozenset(filter(None, skip.split(",")))
-    layers = Layers(strict=isolation != "degraded", skip=left_out)
+    names = frozenset(filter(None, skip.split(",")))
+    refused = frozenset(name.removeprefix(REFUSED) for name in names if name[0] == REFUSED)
+    layers = _Layers(refused, strict=isolation != "degraded", skip=names)
     run_zygote(engine, lambda: AttackEngine(load_engine(engine), early), layers)
+
+
+class _Layers(Layers):
+    """Those of a host that refuses some of them."""
+
+    def __init__(self, refused: frozenset[str], *, strict: bool, skip: frozenset[str]) -> None:
+        super().__init__(strict=strict, skip=skip)
+        self._refused = refused
+
+    def attempt(
+        self, name: str, step: Callable[[], str], remedy: str = "", *, optional: bool = False
+    ) -> bool:
+        """As ever, or as if the kernel had said no."""
+        return super().attempt(
+            name, _no if name in self._refused else step, remedy, optional=optional
+        )
+
+
+def _no() -> NoReturn:
+    raise OSError(errno.EPERM, "refused by a test")
 
 
 class AttackEngine:

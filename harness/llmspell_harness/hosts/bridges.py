@@ -7,10 +7,11 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from llmspell_supervisor import (
     Config,
+    IsolationError,
     Policy,
     PolicyError,
     RunReport,
@@ -23,9 +24,7 @@ from llmspell_supervisor._policy import LIMITS
 
 from .._attack import BOTH, Succeeded, host
 from .._model import TOKENS, Model
-
-if TYPE_CHECKING:
-    from .._stage import Stage
+from .._stage import Stage
 
 _KEY: Final = "TEST_API_KEY"
 _MIB: Final = 1 << 20
@@ -290,6 +289,35 @@ _BOMBS: Final[dict[str, tuple[dict[str, Any], str, str, str]]] = {
 _BY_THE_MODEL: Final = {"max_tokens", "max_cost", "max_response", "request_timeout",
                         "max_concurrent"}  # fmt: skip
 """Limits of calls to a model, which B23, B24 and B28 and the tests of that bridge show."""
+
+
+@host("B34", "a kernel that refuses one layer after the other", engines=("lua",))
+async def missing_layer(stage: Stage) -> str:
+    full = (await stage.run("return 1", "lua")).layers
+    welcome = []
+    for layer in full:
+        refused = frozenset({f"!{layer}"})
+        async with Stage(stage.canaries, skip=refused) as strict:
+            try:
+                report = await strict.run("return 1", "lua")
+            except IsolationError as error:
+                if layer not in str(error):
+                    raise Succeeded(f"without {layer} it says: {error}") from None
+                continue
+        # Welcome where the host has it; runs do without, and say so.
+        if report.verdict == "ok" and not report.layers[layer].startswith("off"):
+            raise Succeeded(f"without {layer} it runs and says: {report.layers[layer]}")
+        if report.verdict == "ok":
+            welcome.append(layer)
+        elif report.verdict != "supervisor_error" or layer not in str(report.problem):
+            raise Succeeded(f"without {layer} the verdict is {report.verdict}")
+    async with Stage(
+        stage.canaries, skip=frozenset({"!landlock"}), isolation="degraded"
+    ) as degraded:
+        report = await degraded.run("return 1", "lua")
+    if report.verdict != "ok" or not report.layers["landlock"].startswith("off"):
+        raise Succeeded(f"degraded: {report.verdict}, {report.layers}")
+    return f"refused for {len(full) - len(welcome)} of {len(full)} layers; without {', '.join(welcome)} it says so"
 
 
 @host("B35", "each limit met by a live bomb", engines=BOTH)
