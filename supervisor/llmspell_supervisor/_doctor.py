@@ -31,6 +31,8 @@ class LayerState(msgspec.Struct, frozen=True):
     """What is on, or why it is not."""
     remedy: str = ""
     """How to get what is off."""
+    attacks: tuple[str, ...] = ()
+    """Ids of the attacks that meet one wall less without it; see docs/attacks.md."""
 
 
 async def diagnose() -> list[LayerState]:
