@@ -40,6 +40,8 @@ class Native(Struct, frozen=True, kw_only=True):
     """Why it is not tried without its walls: it would harm the machine. Empty: it is."""
     needs_root: bool = False
     """An unprotected process of an ordinary user could not do it either."""
+    neighbour: bool = False
+    """Another spell runs beside it, from the same zygote, with a canary in its memory."""
     alone: bool = False
     """Nothing else may run meanwhile, because it is a matter of time or of memory."""
     holds: tuple[str, ...] = ()

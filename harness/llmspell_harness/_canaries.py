@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from ._program import folder_maker
+
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
     from types import TracebackType
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 PLACES: Final = ("environment", "heap", "file", "http", "unix", "abstract", "neighbour")
 _VARIABLE: Final = "LLMSPELL_CANARY"
 _QUESTION: Final = 4096
+_PROGRAM: Final = "tool"
+"""An executable in the canaries' folder, which makes the folder that its last argument names."""
+_SCRIPT: Final = "script"
+"""A file whose first line names that program as its interpreter."""
 
 
 class Canaries:
@@ -44,9 +50,16 @@ class Canaries:
         self.file = self.folder / "secret.txt"
         self.file.write_text(self.tokens["file"])
         self.file.chmod(0o666)
+        self._plant(_PROGRAM, folder_maker())
+        self._plant(_SCRIPT, b"#!" + bytes(self.folder / _PROGRAM) + b"\n")
         await self._serve()
         self._before = self._state()
         return self
+
+    def _plant(self, name: str, content: bytes) -> None:
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o755)
 
     async def __aexit__(
         self,
@@ -95,6 +108,8 @@ class Canaries:
         return {
             "folder": str(self.folder),
             "file": str(self.file),
+            "program": str(self.folder / _PROGRAM),
+            "script": str(self.folder / _SCRIPT),
             "http_port": self._http_port,
             "unix": str(self._unix),
             "abstract": self._abstract,

@@ -12,7 +12,7 @@ import msgspec
 
 from llmspell_protocol import Connection, Role
 from llmspell_supervisor import Policy, RunReport, Spell, Supervisor, SupervisorError, _launch
-from llmspell_supervisor._run import Run
+from llmspell_supervisor._run import ENVELOPE, Run
 from llmspell_supervisor._zygotes import Zygote
 
 from ._attack import Host, Native, Peer, Succeeded
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 20.0
 """Seconds of wall time for an attack that names no limit: none needs a tenth of it."""
+PATIENCE: Final = 2.0
+"""Seconds for a worker to say Ready where a peer may never do so: a hundred times what it takes."""
 SPARE_MEMORY: Final = 8 << 20
 """Bytes beyond one frame's cap by which a run may make its supervisor grow."""
 
@@ -50,6 +52,10 @@ class _WatchedRun(Run):
         return _Overheard(Role.HOST, self._caps(), _heard.get())
 
 
+class _ImpatientRun(_WatchedRun):
+    _ready_timeout: ClassVar[float] = PATIENCE
+
+
 class _Zygote(Zygote):
     """A zygote of the attack suite."""
 
@@ -65,12 +71,14 @@ class _Zygote(Zygote):
 
 
 class _Supervisor(Supervisor):
-    _run_type: ClassVar[type[Run]] = _WatchedRun
+    _run_type: type[Run] = _WatchedRun
 
     def __init__(self, skip: frozenset[str], early: str) -> None:
         super().__init__()
         self._skip = skip
         self._early = early
+        if early:
+            self._run_type = _ImpatientRun
 
     def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
         return _Zygote(engine, self._cgroups, strict=strict, skip=self._skip, early=self._early)
@@ -146,6 +154,11 @@ class Stage:
             task.cancel()
             await asyncio.wait([task])
 
+    def _company(self, attack: Attack, engine: str) -> contextlib.AbstractAsyncContextManager[Any]:
+        if isinstance(attack, Native) and attack.neighbour:
+            return self.neighbour(engine)
+        return contextlib.nullcontext()
+
     async def run(
         self,
         source: str,
@@ -169,21 +182,22 @@ class Stage:
         forget_peak()
         before, _ = resident()
         began = time.monotonic()
-        verdict = None
+        verdict, grown = None, 0
         try:
-            report = await self.run(
-                source,
-                engine,
-                params=self.canaries.targets,
-                policy=attack.policy,
-                name=attack.id,
-                listener=listener,
-            )
+            async with self._company(attack, engine):
+                report = await self.run(
+                    source,
+                    engine,
+                    params=self.canaries.targets,
+                    policy=attack.policy,
+                    name=attack.id,
+                    listener=listener,
+                )
         except SupervisorError as error:
             finding = Finding("broken", str(error))
         else:
-            verdict = report.verdict
-            finding = _judge(attack, report)
+            verdict, grown = report.verdict, max(0, resident()[1] - before)
+            finding = _judge(attack, report, grown)
             listener.hear(msgspec.json.encode(report))
         seconds = time.monotonic() - began
         if leaks := [f"the canary of {place}" for place in listener.found]:
@@ -200,13 +214,19 @@ class Stage:
             verdict=verdict,
             skip=tuple(sorted(self.skip)),
             seconds=seconds,
-            grown=max(0, resident()[1] - before),
+            grown=grown,
         )
 
 
-def _judge(attack: Attack, report: RunReport) -> Finding:
-    if isinstance(attack, Native):
-        return judge_native(attack, report)
-    if isinstance(attack, Peer):
-        return judge_peer(attack, report)
-    return judge_script(attack, report)
+def _judge(attack: Attack, report: RunReport, grown: int) -> Finding:
+    if isinstance(attack, Script):
+        return judge_script(attack, report)
+    policy = report.policy
+    frame = max(policy.max_request, policy.max_output) + ENVELOPE
+    if grown > frame + SPARE_MEMORY:
+        return Finding(
+            "succeeded", f"the supervisor grew by {grown} bytes, over a frame of {frame}"
+        )
+    return (
+        judge_native(attack, report) if isinstance(attack, Native) else judge_peer(attack, report)
+    )
