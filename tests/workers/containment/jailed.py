@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from llmspell_workers.containment import (
     IN_FD,
@@ -25,11 +25,13 @@ from llmspell_workers.containment import (
     futex,
     jail,
     plain,
+    prepare_trap,
     private_memory,
     read_only_from,
     self_test,
     write_only_to,
 )
+from llmspell_workers.containment._trap import FRAME
 
 ORDINARY = 12345
 """Some user without rights, for tests that start as root."""
@@ -45,7 +47,6 @@ POLICY = SyscallPolicy(
         *futex(),
         *plain(
             exit_group="end",
-            rt_sigreturn="return from a handler",
             getrandom="hash seeds",
             clock_nanosleep="sleep",
         ),
@@ -55,6 +56,14 @@ POLICY = SyscallPolicy(
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long
 _PR_SET_DUMPABLE = 4
+
+
+_trap_at: list[int] = []
+
+
+def handler() -> int:
+    """The address of the handler of SIGSYS; for an attack."""
+    return _trap_at[-1]
 
 
 def raw(number: int, *arguments: Any) -> int:
@@ -86,6 +95,8 @@ class Spawn:
     attack: Callable[[], int] = _nothing
     """Runs in the locked worker; its result travels."""
     pipes: Callable[[], tuple[int, int]] = os.pipe
+    trap: Literal["none", "sealed", "unsealed"] = "none"
+    """The handler that names a forbidden call: none, as it is, or as older kernels leave it."""
 
 
 @dataclass
@@ -99,14 +110,24 @@ class Worker:
     outer: int
     """The process that stands for what a supervisor spawns."""
     _go: int
-    _answers: int
+    answers: int
+    """The read end of the worker's pipe."""
     _statuses: int
+    last_words: bytes = b""
+    """What a worker wrote that was killed: nothing, or the frame of a trap."""
 
     def run(self) -> int | None:
         """Let the attack go: what it returned, or None if it was killed."""
+        self.go()
+        answer = os.read(self.answers, 8 + len(FRAME))
+        if len(answer) == 8:
+            return int(struct.unpack("q", answer)[0])
+        self.last_words = answer
+        return None
+
+    def go(self) -> None:
+        """Let the attack go, and do not wait for it."""
         os.write(self._go, b"g")
-        answer = os.read(self._answers, 8)
-        return struct.unpack("q", answer)[0] if answer else None
 
     def end(self) -> int:
         """The exit code, or the signal as a negative number. Let it go first."""
@@ -180,14 +201,20 @@ def _outer(spawn: Spawn, reader: int, writer: int, status: int, ours: tuple[int,
 
 
 def _first_process(spawn: Spawn, layers: Layers, reader: int, writer: int, status: int) -> None:
-    program = compile_filter(spawn.policy)
+    program = compile_filter(spawn.policy, trap=spawn.trap != "none")
+    trap = prepare_trap() if spawn.trap == "sealed" else None
     try:
         jail(layers)
     except LayerMissing as missing:
         _say(writer, {"missing": missing.layer, "text": str(missing)})
         return
     spawn.in_jail()
-    options = {"memory": MEMORY, "cpu": 10, "program": program, **spawn.options}
+    if spawn.trap == "unsealed":
+        trap = prepare_trap()  # here the zygote's filter refuses mseal(2)
+        assert trap
+        assert not trap.sealed
+    _trap_at.append(trap.address if trap else 0)
+    options = {"memory": MEMORY, "cpu": 10, "program": program, "trap": trap, **spawn.options}
     worker = os.fork()
     if worker == 0:
         _guarded(lambda: _worker(spawn, layers, Plan(reader=reader, writer=writer, **options)))

@@ -8,11 +8,13 @@ import mmap
 import os
 import signal
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from tests.workers.containment.jailed import ORDINARY, SIGSYS_DEATH, Spawn, raw, spawned
+from llmspell_protocol.syscalls import NUMBERS
+from llmspell_workers.containment._trap import FRAME
+from tests.workers.containment.jailed import ORDINARY, POLICY, SIGSYS_DEATH, Spawn, raw, spawned
 
 _ZEROS = ctypes.create_string_buffer(256)
 _PATH = ctypes.create_string_buffer(b"/")
@@ -136,15 +138,27 @@ REFUSED_TWICE = (
 )
 """What the namespaces and limits do not stop: the zygote's filter is the second layer."""
 EVERY_ATTACK = {a.name: a for a in (*ATTACKS, *FILTERED, *REFUSED_TWICE)}
+X32 = 0x40000000
+IO_URING_SETUP = NUMBERS["io_uring_setup"]
 USERS = pytest.mark.parametrize("user", [0, ORDINARY])
 pytestmark = pytest.mark.root
 
 
 @pytest.mark.parametrize("attack", EVERY_ATTACK.values(), ids=EVERY_ATTACK)
-def test_the_filter_kills(attack: Attack) -> None:
-    with spawned(Spawn(attack=attack)) as worker:
+@pytest.mark.parametrize("trap", ["none", "sealed"])
+def test_the_filter_kills(attack: Attack, trap: Literal["none", "sealed"]) -> None:
+    with spawned(Spawn(attack=attack, trap=trap)) as worker:
         assert worker.run() is None
         assert worker.end() == SIGSYS_DEATH
+        number = attack.call[0]
+        named = trap != "none" and number < X32 and number != IO_URING_SETUP
+        assert worker.last_words == (words(number) if named else b"")
+
+
+def words(number: int) -> bytes:
+    """The frame that names a call of `POLICY`'s worker."""
+    listed = number in {NUMBERS[name] for name in POLICY.names}
+    return FRAME[:11] + number.to_bytes(4, "big") + bytes([FRAME[15] + listed])
 
 
 @USERS

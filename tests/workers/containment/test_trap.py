@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import re
+import signal
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,9 +20,9 @@ from llmspell_protocol.syscalls import NUMBERS
 from llmspell_supervisor import Policy, RunReport, Spell, Supervisor
 from llmspell_supervisor import _launch as launch
 from llmspell_supervisor._zygotes import Zygote
-from llmspell_workers.containment import TrapHandler, compile_filter, prepare_filter
+from llmspell_workers.containment import OUT_FD, TrapHandler, compile_filter, prepare_filter
 from llmspell_workers.containment import _trap as trap
-from tests.workers.containment.jailed import POLICY
+from tests.workers.containment.jailed import POLICY, SIGSYS_DEATH, Spawn, handler, raw, spawned
 
 SUPPORT = Path(__file__).parents[2] / "support"
 ENGINES = ("lua", "javascript")
@@ -41,8 +46,10 @@ CALLS = {
     "mprotect": ("raw(10, address, 4096, 7)", "arguments", "arguments"),
     "mremap": ("raw(25, 0, 4096, 4096, 3, 0x10000)", "arguments", "arguments"),
     "madvise": ("raw(28, 0, 4096, 25)", "arguments", "arguments"),
-    "futex": ("raw(202, 0, 6, 0, 0, 0, 0)", "arguments", "arguments"),
+    "futex": ("raw(202, 0, 1, 0, 0, 0, 0)", "arguments", "arguments"),
     "prctl": ("raw(157, 4, 1, 0, 0, 0)", "call", "arguments"),
+    "clock_gettime": ("raw(228, ~1 << 3 | 2, 0)", "arguments", "arguments"),
+    "clock_nanosleep": ("raw(230, 2, 0, 0, 0)", "arguments", "arguments"),
     "bpf": ("raw(321, 0, 0, 0)", "call", "call"),
 }
 """What is tried, and what is refused in Lua's worker and in JavaScript's; None: an errno answers."""
@@ -175,8 +182,7 @@ def test_a_jit_takes_nothing_from_it() -> None:
 
 
 def test_two_threads_that_are_stopped_at_once_die_of_it() -> None:
-    for _ in range(5):
-        report = run("begin(lambda: raw(41))\nraw(2, b'/', 0)")
+    for report in runs(["begin(lambda: raw(41))\nraw(2, b'/', 0)"] * 5, "lua"):
         assert named(report) in ("socket call", "open call", None)
 
 
@@ -187,6 +193,90 @@ os.write(4, big[:100000])
 in_thread(lambda: raw(41))
 """
     assert named(run(source)) is None
+
+
+# --- the handler taken away, on kernels that cannot seal it --------------------------------------
+
+OPEN = NUMBERS["open"]
+ROOT = pytest.mark.root
+
+
+def _ended(attack: Callable[[], int], **options: Any) -> tuple[int, bytes]:
+    """How a worker ended, and its last words."""
+    with spawned(Spawn(attack=attack, **{"trap": "unsealed", **options})) as worker:
+        assert worker.run() is None
+        return worker.end(), worker.last_words
+
+
+def _unmap() -> int:
+    raw(NUMBERS["munmap"], handler(), 4096)
+    return raw(OPEN, 0, 0)
+
+
+def _write_over() -> int:
+    raw(NUMBERS["mmap"], handler(), 4096, 3, 0x32, -1, 0)
+    ctypes.memset(handler(), 0xC3, 4096)
+    return raw(OPEN, 0, 0)
+
+
+def _make_writable() -> int:
+    raw(NUMBERS["mprotect"], handler(), 4096, 3)
+    return raw(OPEN, 0, 0)
+
+
+@ROOT
+@pytest.mark.parametrize("attack", [_unmap, _write_over, _make_writable])
+def test_a_worker_without_its_handler_dies_of_the_fault(attack: Callable[[], int]) -> None:
+    assert _ended(attack) == (-signal.SIGSEGV, b"")
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGSYS})
+
+
+def _ignore() -> None:
+    ctypes.CDLL(None).signal(signal.SIGSYS, ctypes.c_void_p(1))
+
+
+def _open_a_file() -> int:
+    return raw(OPEN, 0, 0)
+
+
+@ROOT
+def test_a_worker_that_blocks_the_signal_dies_of_it_unnamed() -> None:
+    assert _ended(_open_a_file, engine=_block) == (SIGSYS_DEATH, b"")
+
+
+@ROOT
+@pytest.mark.parametrize("before", [_ignore, lambda: signal.signal(signal.SIGSYS, print)])
+def test_what_an_engine_does_with_the_signal_is_undone(before: Callable[[], object]) -> None:
+    status, words = _ended(_open_a_file, engine=before)
+    assert (status, len(words)) == (SIGSYS_DEATH, len(trap.FRAME))
+
+
+@ROOT
+def test_traps_that_lead_nowhere_kill() -> None:
+    """As where the handler is missing: the signal's default is death."""
+    status, words = _ended(_open_a_file, options={"trap": None})
+    assert (status, words) == (SIGSYS_DEATH, b"")
+
+
+@ROOT
+def test_last_words_wait_for_room_in_the_pipe_and_arrive_whole() -> None:
+    size = 65536
+
+    def attack() -> int:
+        os.write(OUT_FD, bytes(size))
+        return raw(OPEN, 0, 0)
+
+    with spawned(Spawn(attack=attack, trap="sealed")) as worker:
+        worker.go()
+        heard = b""
+        while part := os.read(worker.answers, 1 << 20):
+            heard += part
+        assert worker.end() == SIGSYS_DEATH
+    assert len(heard) == size + len(trap.FRAME)
+    assert heard[size:].startswith(trap.FRAME[:11])
 
 
 # --- the handler's own bytes ---------------------------------------------------------------------
@@ -209,12 +299,12 @@ def test_the_handler_is_a_few_dozen_bytes_with_a_reason_each() -> None:
 
 def test_without_a_handler_that_stays_a_jit_s_filter_kills_by_itself() -> None:
     loose = TrapHandler(4096, sealed=False)
-    for handler, jit, wanted in (
+    for mapped, jit, wanted in (
         (loose, True, None),
         (loose, False, loose),
         (TrapHandler(4096, sealed=True), True, TrapHandler(4096, sealed=True)),
         (None, False, None),
     ):
-        found = prepare_filter(POLICY, handler, jit=jit)
+        found = prepare_filter(POLICY, mapped, jit=jit)
         assert found.trap == wanted
         assert found.program == compile_filter(POLICY, trap=wanted is not None)

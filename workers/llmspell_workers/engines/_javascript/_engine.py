@@ -111,13 +111,13 @@ class JavaScriptEngine:
                 *private_memory(jit=jit, advice=_MADV),
                 *plain(
                     getrandom="Math.random, hash seeds and util.uuid",
-                    getpid="SpiderMonkey asserts that it was not forked",
+                    getpid="rare paths of the engine; the number is of its own namespace",
                     getrusage="the garbage collector measures its own page faults",
                     exit_group="the worker's end",
                 ),
                 *clocks(
                     "timers and Date, where the vDSO cannot tell the time",
-                    "spin locks of the engine that have waited long",
+                    "rare paths of the engine that wait without a lock",
                 ),
                 *prctl_option(_PR_SET_VMA, _PR_SET_NAME),
                 *denied(
