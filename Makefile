@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format bench fuzz lock wheel clean
+.PHONY: help run test test-all lint format harness ablation soak docs bench fuzz lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -61,6 +61,18 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
+
+harness: $(VENV)/.run ## Attack this machine's containment [ARGS="--class os"]
+	@$(BIN)/llmspell-supervisor harness $(ARGS)
+
+ablation: $(VENV)/.run ## Attack it without each layer in turn, and print the matrix
+	@$(BIN)/llmspell-supervisor harness --class os --ablate $(ARGS)
+
+soak: $(VENV)/.dev ## Run ten thousand hostile and healthy spells, with kills [ARGS="--runs 500"]
+	@PYTHONPATH=. $(BIN)/python tests/security/soak.py $(ARGS)
+
+docs: $(VENV)/.dev ## Write the pages that are made from the code
+	@PYTHONPATH=. $(BIN)/python tests/security/ledger.py
 
 bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
 	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)
