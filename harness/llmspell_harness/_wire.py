@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 
@@ -39,6 +40,24 @@ class Wire:
     def read(self, count: int = _READ) -> bytes:
         """At most so many bytes of what the supervisor sent; empty when it has gone."""
         return os.read(IN_FD, count)
+
+    def answer(self) -> bytes:
+        """The body of the next frame; empty when the supervisor has gone."""
+        return self._exactly(int.from_bytes(self._exactly(4), "big"))
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count and (more := self.read(count - len(data))):
+            data += more
+        return data
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing."""
+        time.sleep(seconds)
+
+    def leave(self, status: int) -> NoReturn:
+        """Exit with that status and no last word."""
+        os._exit(status)
 
     def hang(self) -> None:
         """Say no more, and live until killed."""

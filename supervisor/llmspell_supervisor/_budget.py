@@ -17,6 +17,40 @@ if TYPE_CHECKING:
 ENTRY_COST: Final = 16
 """Bytes that a console entry counts at least, so that empty lines are not free to keep."""
 
+ENTRY_BURST: Final = 10_000
+"""Console entries that a run may make as fast as it can: what a person might still look through.
+They take 2 MB, where as many as `max_output` allows would take 10 to 15."""
+ENTRY_RATE: Final = 1000
+"""Console entries a second from then on: a stream of tokens has a hundred. The rest is counted, in
+`max_output` too, and not kept."""
+UNKNOWN: Final = "unknown"
+"""What calls of methods that there are not are counted as: names of a spell's own making, one for
+each call, would otherwise fill the report, and every store of metrics that it is put into."""
+
+
+class EntryRate:
+    """Lets console entries through at a bounded rate, and counts those that it does not."""
+
+    def __init__(self) -> None:
+        self._free = float(ENTRY_BURST)
+        self._at = 0.0
+        self._suppressed = 0
+
+    def admits(self, at: float) -> bool:
+        """Whether an entry may pass at that time, in seconds; one that may not is counted."""
+        self._free = min(ENTRY_BURST, self._free + (at - self._at) * ENTRY_RATE)
+        self._at = at
+        if self._free < 1:
+            self._suppressed += 1
+            return False
+        self._free -= 1
+        return True
+
+    def suppressed(self) -> int:
+        """How many did not pass since this was last asked."""
+        count, self._suppressed = self._suppressed, 0
+        return count
+
 
 class RunBudget:
     """The budget of one run. Implements `llmspell_bridges.Budget`; counts into a `Usage`."""

@@ -14,6 +14,7 @@ from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
 from llmspell_protocol import NULL, Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
 
 from . import _ending
+from ._budget import UNKNOWN
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry, Stream
@@ -78,7 +79,8 @@ class Calls:
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
-        if not self._budget.count_call(call.method):
+        known = self._registry.get(call.method) is not None
+        if not self._budget.count_call(call.method if known else UNKNOWN):
             self._end(_ending.call_limit(self._policy))
             return
         state = self._open[call.id] = _Open(room=asyncio.Event() if call.credit else None)

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from llmspell_bridges import BudgetExceeded
-    from llmspell_protocol import ErrorKind, Failure, Trap
+    from llmspell_protocol import ErrorInfo, ErrorKind, Failure, Trap
     from llmspell_protocol.control import Exited
 
     from ._policy import Policy
     from ._verdict import Verdict
+
+
+MAX_TEXT: Final = 16_384
+"""Characters of a worker's error, or of its stack, that a report keeps: a script can raise an error
+as long as its memory, and a person reads a page."""
 
 
 class Ending(Struct, frozen=True):
@@ -125,23 +130,35 @@ def from_failure(failure: Failure, policy: Policy, *, faults: AbstractSet[ErrorK
     if failure.cause == "memory":
         return memory_limit(policy)
     verdict: Verdict = "script_error"
-    if failure.error.kind == "Policy" and "Policy" in faults:
+    error = bounded(failure.error)
+    if error.kind == "Policy" and "Policy" in faults:
         verdict = "policy_denied"
-    elif failure.error.kind == "Internal":
+    elif error.kind == "Internal":
         if "Internal" not in faults:
-            return engine_crash(failure.error.message)
+            return engine_crash(error.message)
         verdict = "supervisor_error"
     return Ending(
         verdict,
         problem=Problem(
-            message=failure.error.message,
-            hint=_HINTS.get(failure.error.kind if failure.cause != "syntax" else "syntax", ""),
-            error=failure.error,
+            message=error.message,
+            hint=_HINTS.get(error.kind if failure.cause != "syntax" else "syntax", ""),
+            error=error,
             line=failure.line,
             column=failure.column,
-            stack=failure.stack,
+            stack=failure.stack and _cut(failure.stack),
         ),
     )
+
+
+def bounded(error: ErrorInfo) -> ErrorInfo:
+    """An error as a report keeps it, whatever length its script or its worker gave it."""
+    return structs.replace(
+        error, message=_cut(error.message), field=error.field and _cut(error.field)
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."
 
 
 _HINTS: Final = {

@@ -12,12 +12,15 @@ from ._policy import Policy
 from ._verdict import EXIT_CODES, Verdict
 
 
-class LogEntry(Struct, frozen=True):
+class LogEntry(Struct, frozen=True, omit_defaults=True):
     """One console entry. `at` is seconds since the run began."""
 
     at: float
     level: LogLevel
     text: str
+    suppressed: int = 0
+    """Of an entry of the supervisor's own: how many of the spell's it stands for. No spell can set
+    it."""
 
 
 class SystemCall(Struct, frozen=True, kw_only=True):

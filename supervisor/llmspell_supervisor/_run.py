@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Raw
@@ -35,7 +35,7 @@ from llmspell_protocol import (
 from llmspell_protocol.control import WorkerOptions
 
 from . import _ending
-from ._budget import ENTRY_COST, RunBudget
+from ._budget import ENTRY_COST, ENTRY_RATE, EntryRate, RunBudget
 from ._calls import Calls
 from ._channel import Channel
 from ._ending import Ending
@@ -68,6 +68,8 @@ _CPUS: Final = len(os.sched_getaffinity(0))
 class Run:
     """Everything that the supervisor knows of one run. Used once."""
 
+    _ready_timeout: ClassVar[float] = READY_TIMEOUT
+
     def __init__(
         self,
         spell: Spell,
@@ -92,6 +94,7 @@ class Run:
         self._usage = Usage()
         self._budget = RunBudget(policy, self._usage)
         self._logs: list[LogEntry] = []
+        self._rate = EntryRate()
         self._layers: dict[str, str] = {}
         self._ending: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
         self._began: float | None = None
@@ -162,7 +165,7 @@ class Run:
             fail=self._fail,
             activity=self._activity,
         )
-        self._after("ready", READY_TIMEOUT, self._never_ready)
+        self._after("ready", self._ready_timeout, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked
             self._stop()
 
@@ -236,7 +239,7 @@ class Run:
     def _never_ready(self) -> None:
         self._end(
             _ending.supervisor_error(
-                f"the worker was not ready within {READY_TIMEOUT:g} s",
+                f"the worker was not ready within {self._ready_timeout:g} s",
                 "run 'llmspell-supervisor doctor'",
             )
         )
@@ -331,7 +334,18 @@ class Run:
         if not self._budget.count_output(size):
             self._end(_ending.output_limit(self._policy))
             return
-        entry = LogEntry(time.monotonic() - self._began, level, text)
+        at = time.monotonic() - self._began
+        if self._rate.admits(at):
+            self._mark_suppressed(at)
+            self._keep(LogEntry(at, level, text))
+
+    def _mark_suppressed(self, at: float) -> None:
+        """Say how many entries there would be here, if the spell made them more slowly."""
+        if count := self._rate.suppressed():
+            text = f"{count} entries suppressed: more than {ENTRY_RATE} a second"
+            self._keep(LogEntry(at, "warn", text, count))
+
+    def _keep(self, entry: LogEntry) -> None:
         self._logs.append(entry)
         if self._on_log is not None:
             self._on_log(entry)
@@ -347,7 +361,8 @@ class Run:
         error = message.error
         if self._began is None:
             return _ending.supervisor_error(
-                f"no worker: {error.message}", "run 'llmspell-supervisor doctor'"
+                f"no worker: {_ending.bounded(error).message}",
+                "run 'llmspell-supervisor doctor'",
             )
         if error.kind == "Limit" and error.field == "max_output":
             return _ending.output_limit(self._policy)
@@ -387,6 +402,7 @@ class Run:
         usage = self._usage
         if self._began is not None:
             usage.wall = self._ended - self._began
+            self._mark_suppressed(usage.wall)
         if worker is not None:
             usage.peak_memory = worker.peak_memory
             if worker.exit is not None:
@@ -401,5 +417,6 @@ class Run:
             logs=tuple(self._logs),
             usage=usage,
             policy=self._policy,
-            layers={**(zygote.hello.layers if zygote.hello else {}), **self._layers},
+            # The zygote's word stands above the worker's: it was locked before any spell came.
+            layers={**self._layers, **(zygote.hello.layers if zygote.hello else {})},
         )

@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import msgspec
 
@@ -51,7 +51,7 @@ class Supervisor:
     Everything that it started is gone at the end of the block. One event loop, not thread-safe.
     """
 
-    _run_type: ClassVar[type[Run]] = Run
+    _run_type: type[Run] = Run
     """What the attack suite replaces by one that looks closer."""
 
     def __init__(

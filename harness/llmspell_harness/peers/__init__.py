@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-MODULES: Final = ("framing",)
+MODULES: Final = ("framing", "values", "order", "floods", "claims", "texts")
 
 
 def load() -> None:

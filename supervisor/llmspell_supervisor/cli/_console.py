@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .._text import escape, escape_json, prefix_lines
+from .._text import escape, escape_json, escape_line, prefix_lines
+from ._parser import PROGRAM
 
 if TYPE_CHECKING:
     from .._report import LogEntry
@@ -66,6 +67,9 @@ class Console:
         if entry.level == "debug" and not self._verbose:
             return
         if self._quiet and entry.level != "error":
+            return
+        if entry.suppressed:  # ours: without brackets, so that no spell can have written it
+            self.err(f"{PROGRAM}: note: {escape_line(entry.text)}")
             return
         if self._json or entry.level in _TO_STDERR:
             self.err(prefix_lines(entry.text, f"[{entry.level}] "))
