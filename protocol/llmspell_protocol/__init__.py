@@ -43,17 +43,30 @@ from ._messages import (
 )
 from ._signature import Signature
 from ._state import Role, State
-from ._values import INT_MAX, INT_MIN, MAX_DEPTH, MAX_ITEMS, NULL, ScriptValue
+from ._values import (
+    INT_MAX,
+    INT_MIN,
+    MAX_DEPTH,
+    MAX_HOST_WEIGHT,
+    MAX_WEIGHT,
+    NULL,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
+    ScriptValue,
+)
 from ._walk import check, pack, unpack
 
 __all__ = [
     "INT_MAX",
     "INT_MIN",
     "MAX_DEPTH",
-    "MAX_ITEMS",
+    "MAX_HOST_WEIGHT",
+    "MAX_WEIGHT",
     "NEED_DATA",
     "NULL",
     "PROTOCOL_VERSION",
+    "WEIGHT_CONTAINER",
+    "WEIGHT_TEXT",
     "ArgumentError",
     "Call",
     "Caps",

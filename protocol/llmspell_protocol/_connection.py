@@ -32,7 +32,7 @@ from ._framing import FrameReader, frame
 from ._ledger import Breach, Ledger, quote
 from ._messages import Caps, HostMessage, WorkerMessage
 from ._state import RECEIVES, SENDS, Role, State
-from ._values import MAX_DEPTH, MAX_ITEMS
+from ._values import MAX_DEPTH, MAX_WEIGHT
 from ._walk import check
 
 _ENVELOPE_DEPTH: Final = 2
@@ -203,7 +203,7 @@ class Connection:
 
 def _decode_untrusted(body: bytes) -> WorkerMessage:
     """What a worker sends is walked before it is decoded."""
-    check(body, max_depth=MAX_DEPTH + _ENVELOPE_DEPTH, max_items=MAX_ITEMS)
+    check(body, max_depth=MAX_DEPTH + _ENVELOPE_DEPTH, max_weight=MAX_WEIGHT)
     return _from_worker.decode(body)
 
 

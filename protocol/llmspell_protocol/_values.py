@@ -1,8 +1,8 @@
 """`ScriptValue`: the only thing that crosses the wall, and the walk that bounds it.
 
 A `ScriptValue` is null, bool, int (i64), float (finite), str (valid UTF-8), bytes, a list of
-values, or a map from str to value. Nesting is at most `MAX_DEPTH`, and one message holds at most
-`MAX_ITEMS` elements. There is nothing else: no extension types, no timestamps, no other keys.
+values, or a map from str to value. Nesting is at most `MAX_DEPTH`, and one message weighs at
+most `MAX_WEIGHT`. There is nothing else: no extension types, no timestamps, no other keys.
 """
 
 from __future__ import annotations
@@ -16,10 +16,23 @@ ScriptValue = (
 MAX_DEPTH: Final = 64
 """Nesting of lists and maps: far above real data, far below any decoder's C stack."""
 
-MAX_ITEMS: Final = 1 << 18
-"""Elements in one message. One empty map is 1 byte on the wire and 64 in memory, so this cap, not
-the frame's, bounds what decoding costs: 20 MB and, with the walk before it, 150 ms of a slow core
-at worst. A hundred embeddings of 1,536 numbers fit."""
+WEIGHT_TEXT: Final = 8
+"""Weight of text, bytes or a key, however long: the bytes of a frame bound the rest."""
+
+WEIGHT_CONTAINER: Final = 24
+"""Weight of a list or map, besides what it holds."""
+
+MAX_WEIGHT: Final = 1 << 17
+"""Weight of one message from a worker; null, a boolean or a number weighs 1.
+
+One empty map is 1 byte on the wire and 72 in memory, and a list of one number takes the host a
+microsecond to look at, so this cap, not the frame's, bounds what a hostile frame costs: 10 ms and
+6 MB. The weights are in proportion to the time. A list of 131,000 numbers fits, or 16,000 texts, or
+2,500 maps of three numbers; more goes as JSON text, or in parts."""
+
+MAX_HOST_WEIGHT: Final = 1 << 20
+"""Weight of one value from the host, who is not hostile and whose frame is ten times as large: six
+hundred embeddings of 1,536 numbers fit. The script pays for it out of its own heap."""
 
 INT_MIN: Final = -(1 << 63)
 INT_MAX: Final = (1 << 63) - 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llmspell_protocol import (
     INT_MAX,
     MAX_DEPTH,
-    MAX_ITEMS,
+    MAX_WEIGHT,
     NEED_DATA,
     PROTOCOL_VERSION,
     Call,
@@ -278,15 +278,15 @@ def test_hostile_bytes_are_a_breach_before_anything_is_built(body: bytes) -> Non
     breach(running().host, framed(body))
 
 
-def test_a_frame_of_small_elements_is_refused_by_its_count() -> None:
+def test_a_frame_of_small_elements_is_refused_by_its_weight() -> None:
     """P05: a megabyte of nils would be eight in memory, of maps sixty-four."""
-    count = MAX_ITEMS
+    count = MAX_WEIGHT
     body = b"\x92\xa6result\xdd" + count.to_bytes(4, "big") + b"\x80" * count
     tracemalloc.start()
     text = breach(running().host, framed(body))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert str(MAX_ITEMS) in text
+    assert str(MAX_WEIGHT) in text
     assert peak < 3 * len(body)
 
 

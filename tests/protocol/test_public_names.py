@@ -9,7 +9,8 @@ from pathlib import Path
 import llmspell_protocol
 
 NAMES = """
-INT_MAX INT_MIN MAX_DEPTH MAX_ITEMS NEED_DATA NULL PROTOCOL_VERSION
+INT_MAX INT_MIN MAX_DEPTH MAX_HOST_WEIGHT MAX_WEIGHT NEED_DATA NULL PROTOCOL_VERSION
+WEIGHT_CONTAINER WEIGHT_TEXT
 ArgumentError Call Caps Chunk Close Connection Credit ErrorInfo ErrorKind Failure FailureCause
 Fault HostMessage Invoke LocalProtocolError Log LogLevel Message MethodKind NeedData Parameter
 ProtocolError Raise Ready RemoteProtocolError Reply Result Return Role ScriptValue SessionOver

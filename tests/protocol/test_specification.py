@@ -8,8 +8,10 @@ from pathlib import Path
 import llmspell_protocol
 from llmspell_protocol import (
     MAX_DEPTH,
-    MAX_ITEMS,
+    MAX_WEIGHT,
     PROTOCOL_VERSION,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
     Call,
     Caps,
     Ready,
@@ -79,7 +81,9 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     caps = Caps()
     assert caps.worker_frame == 1024 * 1024 + 64 * 1024
     assert f"more than {MAX_DEPTH} lists and maps" in README
-    assert f"more than {MAX_ITEMS:,} elements" in README
+    assert f"weight over {MAX_WEIGHT:,}" in README
+    assert f"text, bytes or a key {WEIGHT_TEXT}" in README
+    assert f"a list or map {WEIGHT_CONTAINER}" in README
     assert f"`in_flight` ({caps.in_flight})" in README
     assert f"outside 0 to {caps.credit}" in README
     assert f"another version than {PROTOCOL_VERSION}" in README

@@ -70,9 +70,10 @@ def test_lists_of_every_header_size_arrive(size: int) -> None:
     )
 
 
-def test_maps_of_every_header_size_arrive() -> None:
-    expected = {f"k{i}": i for i in range(70000)}
-    assert value_of("local t = {} for i = 0, 69999 do t['k' .. i] = i end return t") == expected
+@pytest.mark.parametrize("size", [15, 16, 14_000])
+def test_maps_of_every_header_size_arrive(size: int) -> None:
+    expected = {f"k{i}": i for i in range(1, size + 1)}
+    assert value_of(f"local t = {{}} for i = 1, {size} do t['k' .. i] = i end return t") == expected
 
 
 VALUES: list[Any] = [
@@ -198,14 +199,14 @@ def test_nesting_up_to_the_limit_crosses_and_one_more_does_not() -> None:
 def test_more_elements_than_the_cap_are_refused_before_they_are_built() -> None:
     failure = lua("local t = {} for i = 1, 300000 do t[i] = 1 end return t").failure
     assert failure is not None
-    assert "elements cannot cross" in failure.error.message
+    assert "weighs more than" in failure.error.message
 
 
 def test_a_shared_table_cannot_multiply_past_the_cap() -> None:
     source = "local t = {1, 1} for _ = 1, 40 do t = {t, t} end return t"
     failure = lua(source).failure
     assert failure is not None
-    assert "elements cannot cross" in failure.error.message
+    assert "weighs more than" in failure.error.message
 
 
 def test_arguments_that_cannot_cross_name_the_argument() -> None:
