@@ -224,6 +224,9 @@ def test_a_worker_that_is_killed_for_a_system_call_has_it_named(trap: Trap) -> N
     assert report.verdict == "engine_crash"
     assert report.problem is not None
     assert (report.problem.message, report.problem.system_call) == TRAPS[trap]
+    shown = msgspec.to_builtins(report)["problem"]["system_call"]  # as --json has it
+    assert shown["number"] == trap.call
+    assert shown["refused"] == ("arguments" if trap.listed else "call")
 
 
 @pytest.mark.parametrize("command", ["exit 0", "exit 3", "kill -KILL $$", "kill -SEGV $$"])
