@@ -7,16 +7,15 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import plain_environment
 from tests.support.leftovers import Leftovers
+from tests.support.turns import turn
 from tests.support.users import OrdinaryUser
-
-OUR_VARIABLES = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "PYTHON", "XDG_")
-"""Prefixes of what a developer may have set and a test must not depend on."""
 
 
 def pytest_configure() -> None:
@@ -38,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where processes share the suite, let those tests be alone that need it.
+
+    Outermost, so that waiting is not counted against the test's limit.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with turn(alone=item.get_closest_marker("undisturbed") is not None):
+        return (yield)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def nothing_is_left() -> Iterator[None]:
     """When the suite is over, no process of ours is: zygote, worker, model or supervisor."""
@@ -49,8 +60,7 @@ def nothing_is_left() -> Iterator[None]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Environment variables for a command under test: a home of its own, none of the user's keys."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(OUR_VARIABLES)}
-    return {**kept, "HOME": str(tmp_path)}
+    return plain_environment(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.command import Command, plain_environment
 from tests.support.model_server import Answer, ModelServer, Refusal, Scripted
+from tests.support.warm import WarmCommand
+
+pytestmark = pytest.mark.xdist_group("examples")  # one warm command for all
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LANGUAGES = ("lua", "js")
@@ -99,21 +101,16 @@ def config(tmp_path: Path, server: ModelServer) -> Path:
     return path
 
 
-def cast(
-    spell: str, config: Path, environment: dict[str, str], *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    """Run an example as a user does, from a folder of theirs."""
-    command = [sys.executable, "-m", "llmspell_supervisor", "run", str(EXAMPLES / spell)]
-    return subprocess.run(
-        [*command, "--config", str(config), "--model", MODEL, *arguments],
-        env=environment,
-        cwd=config.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmCommand]:
+    home = tmp_path_factory.mktemp("warm")
+    with WarmCommand(plain_environment(home), home) as command:
+        yield command
+
+
+def run_arguments(spell: str, config: Path) -> list[str]:
+    """How an example is run, as a user does: from a folder of theirs."""
+    return ["run", str(EXAMPLES / spell), "--config", str(config), "--model", MODEL]
 
 
 def like(line: str, pattern: str) -> bool:
@@ -129,15 +126,16 @@ def test_an_example_does_what_it_says(
     server: ModelServer,
     config: Path,
     environment: dict[str, str],
+    warm: WarmCommand,
 ) -> None:
     case = CASES[name]
     server.script("example", *case.answers)
-    ran = cast(
-        f"{name}.{language}",
-        config,
-        {**environment, **case.environment},
+    ran = warm(
+        *run_arguments(f"{name}.{language}", config),
         "--json",
         *case.arguments,
+        folder=config.parent,
+        env={**environment, **case.environment},
     )
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
@@ -157,7 +155,8 @@ def test_the_console_of_an_example_goes_to_standard_output(
     language: str, server: ModelServer, config: Path, environment: dict[str, str]
 ) -> None:
     server.script("example", Answer("Bits."))
-    ran = cast(f"basic-llm.{language}", config, environment)
+    # From the very beginning, imports included.
+    ran = Command(environment, config.parent)(*run_arguments(f"basic-llm.{language}", config))
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         0,
         "Response: Bits.\nTokens used: 12\n",
@@ -168,10 +167,16 @@ def test_the_console_of_an_example_goes_to_standard_output(
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_example_that_gives_up_says_so(
-    language: str, server: ModelServer, config: Path, environment: dict[str, str]
+    language: str,
+    server: ModelServer,
+    config: Path,
+    environment: dict[str, str],
+    warm: WarmCommand,
 ) -> None:
     server.script("example", *[Refusal(400, "never")] * 3)
-    ran = cast(f"robust-llm.{language}", config, environment)
+    ran = warm(
+        *run_arguments(f"robust-llm.{language}", config), folder=config.parent, env=environment
+    )
     assert ran.returncode == 1
     assert "Failed after 3 attempts" in ran.stderr
     assert f"robust-llm.{language}" in ran.stderr

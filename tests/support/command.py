@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+OUR_VARIABLES = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "PYTHON", "XDG_")
+"""Prefixes of what a developer may have set and a test must not depend on."""
 PROGRAM = (sys.executable, "-m", "llmspell_supervisor")
 TIMEOUT = 50
 """Seconds for a command that a test waits for; below the limit of the test itself."""
+
+
+def plain_environment(home: Path) -> dict[str, str]:
+    """Variables for a command under test: a home of its own, none of the user's keys."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OUR_VARIABLES)}
+    return {**kept, "HOME": str(home)}
 
 
 @dataclass(frozen=True)
