@@ -29,6 +29,7 @@ from llmspell_protocol import (
     Role,
     ScriptValue,
     State,
+    Trap,
     ValueRejected,
 )
 from tests.protocol.helpers import (
@@ -345,6 +346,9 @@ values: st.SearchStrategy[ScriptValue] = st.recursive(
 )
 
 
+TRAPS = st.builds(Trap, st.integers(0, (1 << 30) - 1), st.booleans())
+
+
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Wire]:
     """What a worker may say in one run, in an order that is legal whatever the host does."""
@@ -352,7 +356,8 @@ def conversations(draw: st.DrawFn) -> list[Wire]:
         Call(n, "llm.complete", raw([draw(values)])) for n in range(1, draw(st.integers(1, 5)))
     ]
     said += [Log("info", draw(st.text(max_size=60))) for _ in range(draw(st.integers(0, 3)))]
-    return [*said, Result(raw(draw(values)))]
+    last = draw(st.booleans())
+    return [*said, Result(raw(draw(values))) if last else draw(TRAPS)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -392,6 +392,11 @@ class Courses(RuleBasedStateMachine):
     def end_the_run(self) -> None:
         self.try_send(self.worker, Result(raw(None)))
 
+    @precondition(lambda self: self.calls > 4)
+    @rule(number=st.integers(0, (1 << 30) - 1), listed=st.booleans())
+    def be_stopped(self, number: int, *, listed: bool) -> None:
+        self.try_send(self.worker, Trap(number, listed))
+
     @precondition(lambda self: self.to_host)
     @rule(count=st.integers(1, 5))
     def deliver_to_the_host(self, count: int) -> None:

@@ -20,9 +20,23 @@ from llmspell_protocol.syscalls import NUMBERS
 from llmspell_supervisor import Policy, RunReport, Spell, Supervisor
 from llmspell_supervisor import _launch as launch
 from llmspell_supervisor._zygotes import Zygote
-from llmspell_workers.containment import OUT_FD, TrapHandler, compile_filter, prepare_filter
+from llmspell_workers.containment import (
+    OUT_FD,
+    TrapHandler,
+    compile_filter,
+    prepare_filter,
+    prepare_trap,
+)
 from llmspell_workers.containment import _trap as trap
-from tests.workers.containment.jailed import POLICY, SIGSYS_DEATH, Spawn, handler, raw, spawned
+from tests.workers.containment.jailed import (
+    ORDINARY,
+    POLICY,
+    SIGSYS_DEATH,
+    Spawn,
+    handler,
+    raw,
+    spawned,
+)
 
 SUPPORT = Path(__file__).parents[2] / "support"
 ENGINES = ("lua", "javascript")
@@ -259,6 +273,33 @@ def test_traps_that_lead_nowhere_kill() -> None:
     """As where the handler is missing: the signal's default is death."""
     status, words = _ended(_open_a_file, options={"trap": None})
     assert (status, words) == (SIGSYS_DEATH, b"")
+
+
+@ROOT
+def test_an_ordinary_user_s_worker_names_the_call_too() -> None:
+    status, words = _ended(_open_a_file, user=ORDINARY, trap="sealed")
+    assert (status, words) == (SIGSYS_DEATH, trap.FRAME[:14] + bytes([OPEN]) + trap.FRAME[15:])
+
+
+def test_a_host_that_lets_no_written_page_be_executed_has_no_handler() -> None:
+    pid = os.fork()
+    if pid == 0:
+        refuse_exec_gain = 1
+        ctypes.CDLL(None).prctl(65, refuse_exec_gain, 0, 0, 0)  # PR_SET_MDWE
+        os._exit(0 if prepare_trap() is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@ROOT
+def test_the_report_says_whether_a_call_would_be_named() -> None:
+    for kind, words in (
+        ("none", "a forbidden call is not named"),
+        ("unsealed", "a forbidden call is named, by an unsealed handler"),
+        ("sealed", "a forbidden call is named, by a sealed handler"),
+    ):
+        with spawned(Spawn(trap=kind)) as worker:  # type: ignore[arg-type]
+            assert worker.report["seccomp"].endswith(words)
+            assert worker.run() == 0
 
 
 @ROOT

@@ -62,8 +62,8 @@ def _lock(plan: Plan) -> str:
     if plan.trap is None:
         return f"{_load(plan.program, CANARY_ANSWER)}; a forbidden call is not named"
     _trap.install(plan.trap)  # as late as this, so that nothing that an engine starts replaces it
-    sealed = "sealed" if plan.trap.sealed else "not sealed"
-    return f"{_load(plan.program, CANARY_ANSWER)}; a forbidden call is named, by a {sealed} handler"
+    kind = "a sealed" if plan.trap.sealed else "an unsealed"
+    return f"{_load(plan.program, CANARY_ANSWER)}; a forbidden call is named, by {kind} handler"
 
 
 def jail(layers: Layers) -> None:
