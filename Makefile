@@ -34,9 +34,9 @@ run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [S
 	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/llmspell-supervisor run --model "$(or $(MODEL),local)" $(ARGS) $(SPELL)
 
-test: $(VENV)/.dev ## Run the tests [ARGS="-k name"]
+test: $(VENV)/.dev ## Run the tests, a process per core [ARGS="-k name"]; ARGS="-n 0": in one
 	@$(BIN)/llmspell-supervisor model install >/dev/null
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 test-all: ## Run the tests on each of Python 3.11, 3.12 and 3.13 that this machine has
 	@failed=

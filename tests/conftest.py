@@ -28,13 +28,21 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what only root can show when somebody else runs the suite."""
+    """Skip what only root can show when somebody else runs the suite; put last what is undisturbed.
+
+    Last, there is little left to wait for.
+    """
+    items.sort(key=_is_undisturbed)
     if os.getuid() == 0:
         return
     skip = pytest.mark.skip(reason="says something about a supervisor that root runs")
     for item in items:
         if item.get_closest_marker("root"):
             item.add_marker(skip)
+
+
+def _is_undisturbed(item: pytest.Item) -> bool:
+    return item.get_closest_marker("undisturbed") is not None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -45,7 +53,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    with turn(alone=item.get_closest_marker("undisturbed") is not None):
+    with turn(alone=_is_undisturbed(item)):
         return (yield)
 
 

@@ -46,6 +46,7 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if is_alive(pid)}
 
 
+@pytest.mark.undisturbed
 @pytest.mark.parametrize("engine", ["lua", "javascript"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_supervisor_leaves_no_process_after_one_second(

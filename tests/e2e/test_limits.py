@@ -87,6 +87,7 @@ def test_a_spell_that_passes_a_limit_gets_its_verdict(verdict: str, engine: str)
     assert flag in report.problem.hint
 
 
+@pytest.mark.undisturbed
 @pytest.mark.parametrize("engine", ["lua", "javascript"])
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])

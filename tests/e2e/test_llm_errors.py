@@ -14,6 +14,7 @@ from tests.e2e.llm_stage import LANGUAGES, Language, Stage, open_stage
 from tests.support.model_server import Answer, Bytes, Gate, Refusal, Scripted
 
 pytestmark = [
+    pytest.mark.xdist_group("litellm"),  # imported once
     pytest.mark.parametrize("language", LANGUAGES),
     pytest.mark.filterwarnings("ignore:::(pydantic|litellm|openai)"),
 ]

@@ -14,6 +14,7 @@ from tests.support.model_server import Answer, Flood, Gate, Refusal
 
 # pytest resets the filters that the bridge sets for litellm.
 pytestmark = [
+    pytest.mark.xdist_group("litellm"),  # imported once
     pytest.mark.filterwarnings("ignore:::(pydantic|litellm|openai)"),
     pytest.mark.filterwarnings("ignore:coroutine 'OpenAIChatCompletion:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

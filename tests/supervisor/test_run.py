@@ -505,6 +505,7 @@ def test_the_first_ending_is_the_ending() -> None:
     assert asyncio.run(scenario()).verdict == "cancelled"
 
 
+@pytest.mark.undisturbed
 def test_the_wall_clock_ends_a_worker_that_says_nothing() -> None:
     async def play(peer: Peer) -> None:
         await peer.begin()
@@ -517,6 +518,7 @@ def test_the_wall_clock_ends_a_worker_that_says_nothing() -> None:
     assert "100 ms (limit: timeout)" in report.problem.message
 
 
+@pytest.mark.undisturbed
 def test_the_processor_clock_ends_a_worker_that_spins() -> None:
     async def play(peer: Peer) -> None:
         await peer.begin()

@@ -276,6 +276,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.undisturbed
 def test_a_supervisor_that_gets_sigkill_leaves_no_process_after_one_second(
     model: Path, script: Script
 ) -> None:

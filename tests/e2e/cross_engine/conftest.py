@@ -7,5 +7,6 @@ import pytest
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """pytest resets the filters that the bridge sets for litellm; set them for each test."""
+    item.add_marker(pytest.mark.xdist_group("litellm"))
     for module in ("pydantic", "litellm", "openai"):
         item.add_marker(pytest.mark.filterwarnings(f"ignore:::{module}"))

@@ -212,6 +212,7 @@ def test_l14_a_source_larger_than_the_memory_is_a_failure() -> None:
     assert failure_of("--" + "x" * (8 << 20), limits=small(4)).cause == "memory"
 
 
+@pytest.mark.undisturbed
 @pytest.mark.parametrize(
     "source",
     [
@@ -257,6 +258,7 @@ def test_l20_deep_c_recursion_ends_as_an_error_without_a_crash(source: str) -> N
     assert not outcome.killed
 
 
+@pytest.mark.undisturbed
 @pytest.mark.parametrize(
     "source",
     [
