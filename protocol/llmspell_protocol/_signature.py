@@ -30,14 +30,15 @@ from ._describe import (
 )
 from ._errors import ArgumentError
 
-_PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_STEP: Final = re.compile(r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<name>[^.\[]+)")
-_UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
-_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`$")
-_MENDABLE: Final = re.compile(r"got `(array|float)`")
-_TYPES: Final = re.compile(r"`([a-zA-Z |]+)`")
-_BAD_CHOICE: Final = re.compile(r"^Invalid (?:enum )?value ")
-_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# As text: only errors need them, and compiling them takes longer than the rest of this module.
+_PATH: Final = r" - at `\$(?P<path>[^`]*)`$"
+_STEP: Final = r"\[(?P<index>\d+|\.\.\.)\]|\.(?P<name>[^.\[]+)"
+_UNKNOWN: Final = r"(?s)^Object contains unknown field `(?P<name>.*)`$"
+_MISSING: Final = r"^Object missing required field `(?P<name>[^`]*)`$"
+_MENDABLE: Final = r"got `(array|float)`"
+_TYPES: Final = r"`([a-zA-Z |]+)`"
+_BAD_CHOICE: Final = r"^Invalid (?:enum )?value "
+_CAPITAL: Final = r"(?<=[a-z0-9])(?=[A-Z])"
 
 _WORDS: Final = {
     "str": "string",
@@ -91,7 +92,7 @@ class Signature:
         try:
             return self._decode(args)
         except msgspec.ValidationError as error:
-            if not _MENDABLE.search(str(error)):
+            if not re.search(_MENDABLE, str(error)):
                 self._explain(str(error))
         # Seldom: a list or a float where something else was due, and may stand for it.
         values = msgspec.msgpack.decode(args)
@@ -116,24 +117,24 @@ class Signature:
 
     def _explain(self, text: str) -> NoReturn:
         """Raise msgspec's finding in the words of scripts."""
-        found = _PATH.search(text)
-        steps = list(_STEP.finditer(found["path"])) if found else []
+        found = re.search(_PATH, text)
+        steps = list(re.finditer(_STEP, found["path"])) if found else []
         index = int(steps[0]["index"]) if steps else len(self._hints)
         if index >= len(self._hints):  # the list of arguments itself
             raise ArgumentError(f"takes {self._arity()}: {self.render()}")
-        text = _PATH.sub("", text)
+        text = re.sub(_PATH, "", text)
         inner = [s["name"] or s[0] for s in steps[1:]]
         hint = _at(self._hints[index], inner)
-        if unknown := _UNKNOWN.match(text):
+        if unknown := re.match(_UNKNOWN, text):
             name = unknown["name"][:_TEXT_MAX]
             raise ArgumentError(_unknown(name, hint), self._field(index, [*inner, name]))
-        if missing := _MISSING.match(text):
+        if missing := re.match(_MISSING, text):
             name = missing["name"]
             field = self._field(index, [*inner, name])
             raise ArgumentError(f"required option '{name}' is missing", field)
-        if _BAD_CHOICE.match(text):
+        if re.match(_BAD_CHOICE, text):
             owner = _at(self._hints[index], inner[:-1])
-            text = f"must be {_choices(hint, owner)}, not {_BAD_CHOICE.sub('', text)}"
+            text = f"must be {_choices(hint, owner)}, not {re.sub(_BAD_CHOICE, '', text)}"
         raise ArgumentError(_plain(text), self._field(index, inner))
 
     def _arity(self) -> str:
@@ -228,7 +229,7 @@ def _unknown(name: str, hint: Any) -> str:
 
     struct = struct_in(hint)
     names = list(field_hints(struct)) if struct else []
-    snake = _CAPITAL.sub("_", name).lower()
+    snake = re.sub(_CAPITAL, "_", name).lower()
     near = difflib.get_close_matches(snake, names, 1, _NEAR)
     return f"unknown option '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
 
@@ -250,5 +251,5 @@ def _plain(text: str) -> str:
             names.pop("null", None)
         return " or ".join(names)
 
-    text = _TYPES.sub(words, text)
+    text = re.sub(_TYPES, words, text)
     return text[:1].lower() + text[1 : _TEXT_MAX * 2]

@@ -19,11 +19,10 @@ from ._policy import FIELDS, GRANTS, LIMITS, META
 from ._text import escape_line, nearest, truncate
 from ._units import FORMATTERS, PARSERS
 
-_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
-_BRIDGE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
-_HOST: Final = re.compile(
-    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}", re.ASCII
-)
+# As text: most runs have no grant to check.
+_ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,254}"
+_BRIDGE_NAME: Final = r"[a-z][a-z0-9_]{0,62}"
+_HOST: Final = r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}"
 _MAX_ITEMS: Final = 1000
 """Items of one grant: far above what a person lists, and checked one by one against another."""
 
@@ -126,7 +125,7 @@ def _item(field: str, item: str, base: str) -> str:
     if GRANTS[field] == "domain":
         return _host(item)
     pattern = {"allow_env": _ENV_NAME, "allow_bridges": _BRIDGE_NAME}.get(field)
-    if pattern is not None and pattern.fullmatch(item) is None:
+    if pattern is not None and re.fullmatch(pattern, item) is None:
         what = "name of an environment variable" if field == "allow_env" else "name of a bridge"
         raise ValueError(f"{_quoted(item)} is not the {what}")
     return item
@@ -136,7 +135,7 @@ def _host(item: str) -> str:
     host = item.lower().rstrip(".")
     if "/" in host:
         raise ValueError(f"{_quoted(item)} is not a host: write only its name, api.example.com")
-    if _HOST.fullmatch(host) is None:
+    if re.fullmatch(_HOST, host) is None:
         raise ValueError(f"{_quoted(item)} is not a host: write api.example.com or *.example.com")
     return host
 

@@ -17,11 +17,9 @@ how to give it. A manifest cannot loosen isolation.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-import msgspec
 from msgspec import Struct
 
 from ._errors import PolicyError
@@ -78,7 +76,7 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     for layer in layers:
         if layer.role == "manifest":
             _manifest(fields, layer, notes)
-    policy = msgspec.convert({name: field.value for name, field in fields.items()}, Policy)
+    policy = Policy(**{name: field.value for name, field in fields.items()})  # which checks them
     return Resolved(policy, {name: field.source for name, field in fields.items()}, tuple(notes))
 
 
@@ -172,6 +170,8 @@ def _covers(name: str, grant: str, item: str) -> bool:
 def _model_covers(grant: str, item: str) -> bool:
     """A pattern within a pattern is judged by its beginning only: `a/*` gives `a/b-*`."""
     if not any(mark in item for mark in "*?["):
+        import fnmatch
+
         return fnmatch.fnmatchcase(item, grant)
     prefix = grant.removesuffix("*")
     return prefix != grant and not any(m in prefix for m in "*?[") and item.startswith(prefix)

@@ -14,10 +14,11 @@ Unit = Literal["bytes", "seconds", "dollars", "count"]
 
 _NUMBER: Final = r"(?P<number>\d{1,15}(?:\.\d{1,9})?)"
 """Digits are bounded so that a long argument cannot become a slow conversion."""
-_SIZE: Final = re.compile(rf"{_NUMBER}\s*(?P<unit>[kmgt]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
-_TIME: Final = re.compile(rf"{_NUMBER}\s*(?P<unit>ms|s|m|min|h)?", re.IGNORECASE | re.ASCII)
-_PLAIN: Final = re.compile(_NUMBER, re.ASCII)
-_COUNT: Final = re.compile(r"\d{1,15}", re.ASCII)
+# As text, since most runs read no unit: `a` is ASCII, `i` takes either case.
+_SIZE: Final = rf"(?ai){_NUMBER}\s*(?P<unit>[kmgt]?)(?:i?b)?"
+_TIME: Final = rf"(?ai){_NUMBER}\s*(?P<unit>ms|s|m|min|h)?"
+_PLAIN: Final = rf"(?a){_NUMBER}"
+_COUNT: Final = r"(?a)\d{1,15}"
 
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -26,7 +27,7 @@ _STEPS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 def parse_size(text: str) -> int:
     """Bytes, from `256M`, `1.5G`, `64KiB` or `4096`."""
-    found = _SIZE.fullmatch(text.strip())
+    found = re.fullmatch(_SIZE, text.strip())
     if found is None:
         raise ValueError(f"'{_shown(text)}' is not a size: write 256M, 1.5G, 64KiB or 4096")
     size = float(found["number"]) * _BYTES[found["unit"].lower()]
@@ -37,7 +38,7 @@ def parse_size(text: str) -> int:
 
 def parse_time(text: str) -> float:
     """Seconds, from `5s`, `300ms`, `2m`, `1h` or `0.5`."""
-    found = _TIME.fullmatch(text.strip())
+    found = re.fullmatch(_TIME, text.strip())
     if found is None:
         raise ValueError(f"'{_shown(text)}' is not a time: write 5s, 300ms, 2m, 1h or 0.5")
     return float(found["number"]) * _SECONDS[(found["unit"] or "s").lower()]
@@ -45,14 +46,14 @@ def parse_time(text: str) -> float:
 
 def parse_money(text: str) -> float:
     """US dollars, from `0.50` or `2`."""
-    if _PLAIN.fullmatch(text.strip()) is None:
+    if re.fullmatch(_PLAIN, text.strip()) is None:
         raise ValueError(f"'{_shown(text)}' is not an amount of US dollars: write 0.50 or 2")
     return float(text)
 
 
 def parse_count(text: str) -> int:
     """A whole number, from `200`."""
-    if _COUNT.fullmatch(text.strip()) is None:
+    if re.fullmatch(_COUNT, text.strip()) is None:
         raise ValueError(f"'{_shown(text)}' is not a whole number: write 200")
     return int(text)
 
