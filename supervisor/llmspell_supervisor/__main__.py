@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -20,8 +19,6 @@ def main() -> NoReturn:
     Without the interpreter's own end, which takes apart every module: 5 ms, and 20 once litellm is
     there. By now everything is closed; what is left to do is said here.
     """
-    # 7 of the 140 ms that the imports take. `_main` turns it on again, once they are done.
-    gc.disable()
     code = command()
     _launch.discard()
     for stream in (sys.stdout, sys.stderr):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -32,14 +31,14 @@ from llmspell_protocol import (
     WorkerMessage,
     unpack,
 )
-from llmspell_protocol.control import WorkerOptions
 
 from . import _ending
+from ._ahead import worker_options
 from ._budget import ENTRY_COST, ENTRY_RATE, EntryRate, RunBudget
 from ._calls import Calls
 from ._channel import Channel
 from ._ending import Ending
-from ._policy import ENGINE_OVERHEAD, Policy
+from ._policy import Policy
 from ._report import LogEntry, RunReport, Usage
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ ENVELOPE: Final = 64 * 1024
 """Bytes that a frame may have beyond the value in it."""
 CPU_PRECISION: Final = 0.005
 """Seconds between two looks at a processor clock that is about to reach its limit."""
-_CPU_BACKSTOP: Final = 2
-"""Seconds of `RLIMIT_CPU` above the limit that the supervisor's clock enforces first."""
 _CPUS: Final = len(os.sched_getaffinity(0))
 """How much faster than the wall's a worker's processor clock can run: it may have threads."""
 
@@ -106,8 +103,7 @@ class Run:
         self._calls: Calls | None = None
         self._trap: Trap | None = None
         self._garbled = False
-        overhead = ENGINE_OVERHEAD.get(spell.engine, max(ENGINE_OVERHEAD.values()))
-        self._heap = policy.memory - overhead
+        self._options = worker_options(policy, spell.engine)
         self._start = self._start_message(params, env, mode)
 
     # --- the whole ------------------------------------------------------------------------------
@@ -121,7 +117,7 @@ class Run:
         self._activity("starting")
         if not await self._started(zygote):
             return self._report(self._ending.result() or _ending.cancelled(), None, zygote)
-        async with zygote.worker(self._options()) as worker:
+        async with zygote.worker(self._options) as worker:
             try:
                 self._open(worker)
                 ending = await asyncio.shield(self._ending)
@@ -209,15 +205,6 @@ class Run:
         return worker.exited.done()
 
     # --- limits ---------------------------------------------------------------------------------
-
-    def _options(self) -> WorkerOptions:
-        policy = self._policy
-        return WorkerOptions(
-            memory=policy.memory,
-            heap=self._heap,
-            cpu_seconds=math.ceil(policy.cpu) + _CPU_BACKSTOP,
-            jit=policy.jit,
-        )
 
     def _caps(self) -> Caps:
         policy = self._policy
@@ -321,7 +308,7 @@ class Run:
             env=dict(env),
             manifest=self._registry.manifest(policy.allow_bridges),
             limits=WorkerLimits(
-                heap=self._heap,
+                heap=self._options.heap,
                 max_request=policy.max_request,
                 max_result=policy.max_output,
                 max_in_flight=policy.max_concurrent,

@@ -15,6 +15,7 @@ from llmspell_bridges import BridgeError, BridgeRegistry, load
 from llmspell_protocol import ValueRejected, pack
 from llmspell_protocol.control import MethodDoc
 
+from ._ahead import Ahead
 from ._cgroups import Cgroups
 from ._errors import ConfigError, SupervisorError, UsageError
 from ._policy import Policy
@@ -61,16 +62,19 @@ class Supervisor:
         model: str | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
         `model` is the operator's choice and stands above what spells name. The callbacks get each
-        console entry as it arrives and, in a word, what a run is doing.
+        console entry as it arrives and, in a word, what a run is doing. `ahead` is what the command
+        has begun for its one run; all of it is taken over.
         """
         self._config = config
         self._model = model
         self._on_log = on_log
         self._on_activity = on_activity
+        self._ahead = ahead
         self._zygotes: dict[tuple[str, bool], Zygote] = {}
         self._dying: list[Zygote] = []
         self._runs: dict[Run, asyncio.Future[None]] = {}
@@ -79,7 +83,7 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
-        self._cgroups = Cgroups()
+        self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
         self._open = True
         return self
 
@@ -184,7 +188,10 @@ class Supervisor:
         return zygote
 
     def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
-        return Zygote(engine, self._cgroups, strict=strict)
+        ahead = self._ahead
+        if ahead is None or ahead.taken or (ahead.engine, ahead.strict) != (engine, strict):
+            ahead = None
+        return Zygote(engine, self._cgroups, strict=strict, ahead=ahead)
 
     def cancel_all(self) -> None:
         """End every run with the verdict `cancelled`; their `run` returns."""

@@ -22,6 +22,7 @@ import msgspec
 from llmspell_protocol import control
 
 from . import _launch
+from ._ahead import Ahead, Asked, ask
 from ._cgroups import Cgroups
 from ._errors import IsolationError, SupervisorError
 from ._worker import Worker
@@ -61,9 +62,14 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
 class Zygote:
     """The supervisor's end of one zygote. Used once: what died is replaced by another one."""
 
-    def __init__(self, engine: str, cgroups: Cgroups, *, strict: bool) -> None:
+    def __init__(
+        self, engine: str, cgroups: Cgroups, *, strict: bool, ahead: Ahead | None = None
+    ) -> None:
+        """`ahead` has been launched already, with one worker asked for: both are taken over."""
         self.engine = engine
         self._cgroups = cgroups
+        self._ahead = ahead
+        self._waiting: Worker | None = None  # asked for ahead of its run
         self._strict = strict
         self._numbers = itertools.count(1)
         self._workers: dict[int, Worker] = {}
@@ -104,8 +110,13 @@ class Zygote:
         loop.add_reader(launched.control.fileno(), self._receive)
         loop.add_reader(self._pidfd, self._reap_process)
         self._boot = loop.call_later(BOOT_TIMEOUT, self._never_booted)
+        if self._ahead is not None:
+            self._waiting = self._expect(self._ahead.asked)
 
     def _spawn(self) -> _launch.Launched:
+        if self._ahead is not None:
+            self._ahead.taken = True
+            return self._ahead.launched
         return _launch.launch(self.engine, strict=self._strict)
 
     def _never_booted(self) -> None:
@@ -142,6 +153,8 @@ class Zygote:
         if not await self._is_gone_within(CLOSE_TIMEOUT):
             self._die("it did not end")
             await self._is_gone_within(CLOSE_TIMEOUT)
+        if self._waiting is not None:
+            await self._finish(self._waiting)
 
     async def _is_gone_within(self, seconds: float) -> bool:
         await asyncio.wait({self._silent, self._reaped}, timeout=seconds)
@@ -194,49 +207,45 @@ class Zygote:
     async def worker(self, options: control.WorkerOptions) -> AsyncIterator[Worker]:
         """A fresh worker, dead and reaped at the end of the block. Raises `SupervisorError`."""
         await self.start()
-        await self._turns.acquire()
-        try:
-            worker = self._request(options)
-        except BaseException:
-            self._turns.release()
-            raise
+        worker = self._take(options)
+        if worker is None:
+            await self._turns.acquire()
+            try:
+                worker = self._request(options)
+            except BaseException:
+                self._turns.release()
+                raise
         try:
             await self._until_forked(worker)
             yield worker
         finally:
             await self._finish(worker)
 
+    def _take(self, options: control.WorkerOptions) -> Worker | None:
+        """The worker that was asked for ahead, once, if it is as this run wants it."""
+        if self._ahead is None or self._ahead.asked.options != options:
+            return None
+        worker, self._waiting = self._waiting, None
+        return worker
+
     def _request(self, options: control.WorkerOptions) -> Worker:
         """Ask for a worker; `forked` tells when there is one. Leaves nothing open if it raises."""
-        number = next(self._numbers)
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as undo:
-            group = self._cgroups.create(number, options.memory)
-            undo.callback(group.remove)
-            try:
-                our_in, worker_out = _pipe(undo, theirs)
-                worker_in, our_out = _pipe(theirs, undo)
-                fds = [worker_in, worker_out]
-                for fd in group.open_procs():
-                    theirs.callback(os.close, fd)
-                    fds.append(fd)
-                os.set_blocking(our_in, False)
-                os.set_blocking(our_out, False)
-                self._send(control.Fork(number, options), fds)
-            except OSError as error:
-                raise SupervisorError(
-                    f"a worker was not forked: {error.strerror}", _hint(error)
-                ) from None
-            undo.pop_all()
-        worker = self._workers[number] = Worker(number, group, our_in, our_out)
+        if self._launched is None or self._silent.done():
+            raise ZygoteDied(f"the {self.engine} zygote has died")
+        try:
+            asked = ask(self._launched.control, self._cgroups, next(self._numbers), options)
+        except OSError as error:
+            raise SupervisorError(
+                f"a worker was not forked: {error.strerror}", _hint(error)
+            ) from None
+        worker = self._expect(asked)
         worker.forked.add_done_callback(lambda _: self._turns.release())
         return worker
 
-    def _send(self, message: control.Fork, fds: list[int]) -> None:
-        if self._launched is None or self._silent.done():
-            raise ZygoteDied(f"the {self.engine} zygote has died")
-        socket.send_fds(
-            self._launched.control, [msgspec.msgpack.encode(message)], fds, socket.MSG_DONTWAIT
-        )
+    def _expect(self, asked: Asked) -> Worker:
+        worker = Worker(asked.number, asked.group, asked.read_fd, asked.write_fd)
+        self._workers[asked.number] = worker
+        return worker
 
     async def _until_forked(self, worker: Worker) -> None:
         try:
@@ -335,14 +344,6 @@ def _receive_packet(sock: socket.socket) -> tuple[bytes, int]:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(content[: fds.itemsize])
     return data, fds[0] if fds else -1
-
-
-def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe whose ends are closed by these stacks."""
-    ends = os.pipe()
-    reader.callback(os.close, ends[0])
-    writer.callback(os.close, ends[1])
-    return ends
 
 
 def _hint(error: OSError) -> str:

@@ -30,7 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         _prestart(arguments)
-        from ._main import guarded
+        from .._lean import lean_imports
+
+        with lean_imports():
+            from ._main import guarded
     except KeyboardInterrupt:  # so early that the guard is not there yet
         return _EXIT_INTERRUPTED
     return guarded(arguments)

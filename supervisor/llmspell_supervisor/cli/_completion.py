@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Final
 
 from .._errors import UsageError
@@ -13,7 +14,7 @@ from ._parser import build
 _FILES: Final = ("SPELL", "FILE", "PATH")
 
 
-def completion(arguments: argparse.Namespace) -> int:
+def completion(arguments: SimpleNamespace) -> int:
     """Run the command `completion`. Raises `UsageError` where shtab is not installed."""
     try:
         import shtab

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import msgspec
 
 from .._text import escape, escape_json, escape_line, prefix_lines
-from ._parser import PROGRAM
+from ._arguments import PROGRAM
 
 if TYPE_CHECKING:
     from .._report import LogEntry

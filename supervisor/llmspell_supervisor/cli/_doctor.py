@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import msgspec
 
@@ -15,7 +15,7 @@ from .._verdict import EXIT_CODES
 from ._console import Console
 
 
-def doctor(arguments: argparse.Namespace) -> int:
+def doctor(arguments: SimpleNamespace) -> int:
     """Run the command `doctor`: 0 when spells run here with every layer, 1 when one is off."""
     layers = _with_losses(asyncio.run(diagnose()))
     console = Console()

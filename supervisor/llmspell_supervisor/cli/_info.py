@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +27,7 @@ _GLOBALS: Final = {
 }
 
 
-def info(arguments: argparse.Namespace) -> int:
+def info(arguments: SimpleNamespace) -> int:
     """Run the command `info`. Raises `UsageError` for a topic that there is not."""
     console = Console()
     found = _find(_snake(arguments.topic) if arguments.topic else None)

@@ -5,13 +5,13 @@ The text is made from the schemas that read it, so it cannot name a key that is 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import tempfile
 import types
 import typing
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +24,8 @@ from .._fields import show_value
 from .._policy import FIELDS, GRANTS, LIMITS, META
 from .._text import escape_line
 from .._units import write_units
+from ._arguments import PROGRAM
 from ._console import Console
-from ._parser import PROGRAM
 
 _HEAD: Final = """\
 # Settings of llmspell-supervisor. Every line that is commented out shows the default, or an
@@ -58,7 +58,7 @@ _EXAMPLES: Final = {
 """For settings that have no default, or one that shows nothing of their form."""
 
 
-def init(arguments: argparse.Namespace) -> int:
+def init(arguments: SimpleNamespace) -> int:
     """Run the command `init`. Raises `ConfigError` if the file is there and `--force` is not."""
     path = arguments.path or user_config_path()
     shown = escape_line(path)

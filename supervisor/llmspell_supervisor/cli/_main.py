@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import gc
 import importlib
 import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Final
 
 from .._errors import SupervisorError
+from .._lean import lean_imports
 from .._text import escape, escape_line
 from .._verdict import EXIT_CODES, EXIT_USAGE
+from ._arguments import PROGRAM, parse_plain
 from ._console import Console, prepare_streams
-from ._parser import PROGRAM, parse
 from ._problems import show_error
 
 _EXIT_INTERRUPTED: Final = EXIT_CODES["cancelled"]
@@ -25,7 +25,7 @@ def guarded(argv: Sequence[str]) -> int:
     prepare_streams()
     console = Console()
     try:
-        return _dispatch(parse(argv), console)
+        return _dispatch(parse_plain(argv) or _parse(argv), console)
     except SupervisorError as error:
         console.err(show_error(error, PROGRAM))
         if "--json" in argv:
@@ -39,14 +39,19 @@ def guarded(argv: Sequence[str]) -> int:
         return _EXIT_INTERNAL
 
 
-def _dispatch(arguments: argparse.Namespace, console: Console) -> int:
+def _parse(argv: Sequence[str]) -> SimpleNamespace:
+    from ._parser import parse
+
+    return parse(argv)
+
+
+def _dispatch(arguments: SimpleNamespace, console: Console) -> int:
     if arguments.version:
         console.out(_version())
         return 0
     # A module per command: importing the one that is needed is what keeps `run` fast.
-    module = importlib.import_module(f"{__package__}._{arguments.command}")
-    gc.freeze()  # what is imported stays: 10 ms of a run, most of them in its first collection
-    gc.enable()  # which `__main__` turned off
+    with lean_imports():
+        module = importlib.import_module(f"{__package__}._{arguments.command}")
     code: int = getattr(module, arguments.command)(arguments)
     return code
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from .._units import format_size
 from ._console import Console
 
 
-def model(arguments: argparse.Namespace) -> int:
+def model(arguments: SimpleNamespace) -> int:
     """Run the command `model`. Raises `SupervisorError` with the remedy."""
     console = Console()
     try:
@@ -24,7 +24,7 @@ def model(arguments: argparse.Namespace) -> int:
         raise SupervisorError(error.message, error.hint) from None
 
 
-def _list(arguments: argparse.Namespace, console: Console) -> int:
+def _list(arguments: SimpleNamespace, console: Console) -> int:
     models = local.list_models()
     if arguments.json:
         console.document([_entry(info) for info in models])
@@ -40,7 +40,7 @@ def _entry(info: local.ModelInfo) -> dict[str, Any]:
     return {**msgspec.structs.asdict(info), "path": str(info.path) if info.path else None}
 
 
-def _install(arguments: argparse.Namespace, console: Console) -> int:
+def _install(arguments: SimpleNamespace, console: Console) -> int:
     def tell(step: str) -> None:
         console.err(escape_line(step))
 
@@ -50,7 +50,7 @@ def _install(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _remove(arguments: argparse.Namespace, console: Console) -> int:
+def _remove(arguments: SimpleNamespace, console: Console) -> int:
     info = local.remove(arguments.name) if arguments.name else local.remove()
     console.out(escape_line(f"removed {info.name}"))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any, Final, NoReturn
 
 from .._errors import UsageError
@@ -13,10 +14,7 @@ from .._policy import FIELDS, GRANTS, LIMITS, META
 from .._text import escape_line, nearest
 from .._units import write_units
 from .._verdict import EXIT_CODES
-
-PROGRAM: Final = "llmspell-supervisor"
-_PREFIX: Final = "policy."
-"""Before the destination of a flag that sets a field of the policy."""
+from ._arguments import POLICY_PREFIX, PROGRAM
 
 _METAVARS: Final = {"bytes": "SIZE", "seconds": "TIME", "dollars": "USD", "count": "N"}
 _ITEMS: Final = {
@@ -93,13 +91,13 @@ def _width() -> int:
         return _WIDTH
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> SimpleNamespace:
     """The parsed arguments; `command` names the command. Raises `UsageError`."""
     command = argv[0] if argv and argv[0] in COMMANDS else None
     if argv and command is None and not argv[0].startswith("-"):
         raise _no_command(argv[0])
     parser = build(command)
-    known, unknown = parser.parse_known_args(argv)
+    known, unknown = parser.parse_known_args(argv, SimpleNamespace())
     if unknown:
         raise _unknown(parser, unknown[0], command)
     if known.command is None and not known.version:
@@ -126,12 +124,6 @@ def build(only: str | None = None) -> Parser:
         )
         _ADD[name](made)
     return parser
-
-
-def flag_values(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields of a policy that flags have set, checked."""
-    given = {k.removeprefix(_PREFIX): v for k, v in vars(arguments).items() if _PREFIX in k}
-    return {k: tuple(v) if k in GRANTS else v for k, v in given.items() if v is not None}
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -207,7 +199,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default = write_units(FIELDS[name].default, unit)
         group.add_argument(
             flag_of(name),
-            dest=_PREFIX + name,
+            dest=POLICY_PREFIX + name,
             metavar=_METAVARS[unit],
             type=_checked(name),
             help=f"{META[name].description} (default: {default})",
@@ -220,7 +212,7 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
         default = ", ".join(FIELDS[name].default) or "none"
         group.add_argument(
             flag_of(name),
-            dest=_PREFIX + name,
+            dest=POLICY_PREFIX + name,
             metavar=_ITEMS[name],
             action="append",
             type=_checked(name),
@@ -228,14 +220,14 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
         )
     group.add_argument(
         "--no-require-tls",
-        dest=_PREFIX + "require_tls",
+        dest=POLICY_PREFIX + "require_tls",
         action="store_false",
         default=None,
         help="allow plain HTTP to hosts that the spell may reach",
     )
     group.add_argument(
         "--jit",
-        dest=_PREFIX + "jit",
+        dest=POLICY_PREFIX + "jit",
         action="store_true",
         default=None,
         help=META["jit"].description,
@@ -246,7 +238,7 @@ def _add_grants(parser: argparse.ArgumentParser) -> None:
 def _add_isolation(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--isolation",
-        dest=_PREFIX + "isolation",
+        dest=POLICY_PREFIX + "isolation",
         choices=("strict", "degraded"),
         help=f"{META['isolation'].description} (default: strict)",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from .._errors import SpellError
@@ -12,13 +12,13 @@ from .._spell import Spell
 from .._supervisor import Supervisor
 from .._text import escape_line
 from .._verdict import EXIT_CODES, EXIT_USAGE
+from ._arguments import PROGRAM, flag_values
 from ._console import Console
-from ._parser import PROGRAM, flag_values
 from ._problems import show_problem, use_colour
 from ._run import read_spell
 
 
-def validate(arguments: argparse.Namespace) -> int:
+def validate(arguments: SimpleNamespace) -> int:
     """Run the command `validate`: 0 when every spell parses, 1 when one does not.
 
     One that cannot be read is said and the others are still checked; the exit code is then 2.
@@ -40,7 +40,7 @@ def validate(arguments: argparse.Namespace) -> int:
     return EXIT_CODES["script_error"] if any(problems) else 0
 
 
-def _read(arguments: argparse.Namespace) -> tuple[list[Spell], list[SpellError]]:
+def _read(arguments: SimpleNamespace) -> tuple[list[Spell], list[SpellError]]:
     spells, unread = [], []
     for path in arguments.spells:
         try:

@@ -50,20 +50,3 @@ def test_on_another_system_the_command_says_that_it_needs_linux() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "False\n")
     assert done.stderr == "llmspell-supervisor needs Linux; this is darwin\n"
-
-
-def test_a_run_imports_nothing_that_only_other_commands_or_mishaps_need(tmp_path: Path) -> None:
-    program = (
-        "import sys; from llmspell_supervisor.cli import _run; "
-        "print([m for m in ('rich', 'tomllib', 'shtab', 'litellm', 'importlib.metadata', "
-        "'difflib', 'json', 'shutil') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {program}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-        cwd=tmp_path,
-    )
-    assert done.stdout == "[]\n", done.stderr

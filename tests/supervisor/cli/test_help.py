@@ -9,7 +9,8 @@ import pytest
 from llmspell_supervisor._fields import flag_of
 from llmspell_supervisor._policy import FIELDS
 from llmspell_supervisor._verdict import EXIT_CODES
-from llmspell_supervisor.cli._parser import COMMANDS, build, flag_values, parse
+from llmspell_supervisor.cli._arguments import flag_values
+from llmspell_supervisor.cli._parser import COMMANDS, build, parse
 from tests.support.command import Command
 
 README = Path(__file__).parents[3] / "supervisor" / "README.md"
