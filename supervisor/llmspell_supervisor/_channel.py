@@ -21,8 +21,11 @@ from llmspell_protocol import (
     WorkerMessage,
 )
 
-READ_SIZE: Final = 256 * 1024
-"""Bytes per read; a pipe holds 64 KiB unless it was enlarged (pipe(7))."""
+from ._turns import Turn, Turns
+
+READ_SIZE: Final = 16 * 1024
+"""Bytes per read: they can be three thousand frames, which are cut in a millisecond. A pipe holds
+four times as much (pipe(7))."""
 
 
 class Channel:
@@ -35,10 +38,11 @@ class Channel:
         write_fd: int,
         on_message: Callable[[WorkerMessage], None],
         on_end: Callable[[RemoteProtocolError | None], None],
+        turns: Turns,
     ) -> None:
         """`on_end` is called once: with the breach, or with None when the worker has gone.
 
-        Neither callback may raise.
+        Neither callback may raise. `turns` is shared by the channels of one event loop.
         """
         self._connection = connection
         self._read_fd = read_fd
@@ -50,6 +54,8 @@ class Channel:
         self._rest = memoryview(b"")  # of the frame that is being written
         self._written: asyncio.Future[None] | None = None
         self._open = True
+        self._share = Turn(turns)
+        self._pause: asyncio.Handle | None = None
         self._loop.add_reader(read_fd, self._read)
 
     async def send(self, message: HostMessage) -> None:
@@ -104,19 +110,32 @@ class Channel:
             data = os.read(self._read_fd, READ_SIZE)
         except BlockingIOError:
             return
+        if not data:
+            # A worker that died in the middle of a frame broke no rule: its exit tells why.
+            self._finish(None)
+            return
+        self._share.begin()
+        self._connection.receive_data(data)
+        self._work()
+
+    def _work(self) -> None:
+        """Hand over what has been read, for a slice of time; then others have their turn."""
         try:
-            if not data:
-                # A worker that died in the middle of a frame broke no rule: its exit tells why.
-                self._finish(None)
-                return
-            self._connection.receive_data(data)
-            while self._open:
+            while self._open and not self._share.over():
                 message = self._connection.next_message()
                 if message is NEED_DATA:
                     return
                 self._on_message(cast("WorkerMessage", message))  # the host's end reads no other
         except RemoteProtocolError as breach:
             self._finish(breach)
+        if self._open:
+            self._loop.remove_reader(self._read_fd)
+            self._pause = self._loop.call_later(self._share.end(), self._resume)
+
+    def _resume(self) -> None:
+        self._loop.add_reader(self._read_fd, self._read)
+        self._share.begin()
+        self._work()
 
     def _finish(self, breach: RemoteProtocolError | None) -> None:
         if self._open:
@@ -129,4 +148,6 @@ class Channel:
             self._open = False
             self._rest = memoryview(b"")
             self._loop.remove_reader(self._read_fd)
+            if self._pause:
+                self._pause.cancel()
             self._release()

@@ -40,6 +40,7 @@ from ._channel import Channel
 from ._ending import Ending
 from ._policy import Policy
 from ._report import LogEntry, RunReport, Usage
+from ._turns import Turns
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
@@ -81,6 +82,8 @@ class Run:
         on_activity: Callable[[str], None] | None,
         mode: Literal["execute", "validate"] = "execute",
     ) -> None:
+        self.turns = Turns()
+        """Replaced before the run by those of the supervisor, which all of its runs share."""
         self._spell = spell
         self._policy = policy
         self._registry = registry
@@ -149,7 +152,12 @@ class Run:
         connection = self._connect()
         self._worker = worker
         self._channel = Channel(
-            connection, worker.read_fd, worker.write_fd, self._receive, self._closed
+            connection,
+            worker.read_fd,
+            worker.write_fd,
+            self._receive,
+            self._closed,
+            self.turns,
         )
         self._calls = Calls(
             self._policy,

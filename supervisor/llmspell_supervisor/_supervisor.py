@@ -21,6 +21,7 @@ from ._errors import ConfigError, SupervisorError, UsageError
 from ._policy import Policy
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
+from ._turns import Turns
 from ._zygotes import Zygote
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Supervisor:
         self._dying: list[Zygote] = []
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._numbers = itertools.count(1)
+        self._turns = Turns()
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -169,6 +171,7 @@ class Supervisor:
             on_activity=self._on_activity,
             mode=mode,
         )
+        run.turns = self._turns
         over = self._runs[run] = asyncio.get_running_loop().create_future()
         try:
             return await run.execute(zygote)

@@ -6,7 +6,7 @@ import pytest
 
 from llmspell_bridges import BudgetExceeded
 from llmspell_supervisor import Policy, Usage
-from llmspell_supervisor._budget import RunBudget
+from llmspell_supervisor._budget import ENTRY_BURST, ENTRY_RATE, EntryRate, RunBudget
 
 
 def budget(**policy: float) -> tuple[RunBudget, Usage]:
@@ -68,3 +68,17 @@ def test_output_that_does_not_fit_is_not_counted() -> None:
     subject, usage = budget(max_output=10)
     assert [subject.count_output(size) for size in (6, 5, 4, 1)] == [True, False, True, False]
     assert usage.output == 10
+
+
+def test_entries_pass_in_a_burst_and_then_at_a_rate_and_the_others_are_counted() -> None:
+    rate = EntryRate()
+    assert all(rate.admits(0.0) for _ in range(ENTRY_BURST))
+    assert not any(rate.admits(0.0) for _ in range(5))
+    assert sum(rate.admits(0.5) for _ in range(ENTRY_RATE)) == ENTRY_RATE // 2
+    assert rate.suppressed() == 5 + ENTRY_RATE - ENTRY_RATE // 2
+    assert rate.suppressed() == 0
+
+
+def test_a_long_silence_saves_up_no_more_than_one_burst() -> None:
+    rate = EntryRate()
+    assert sum(rate.admits(1e6) for _ in range(2 * ENTRY_BURST)) == ENTRY_BURST

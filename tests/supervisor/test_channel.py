@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from llmspell_protocol import (
     pack,
 )
 from llmspell_supervisor._channel import Channel
+from llmspell_supervisor._turns import Turns
 from tests.supervisor.scripted import until
 
 NULL = Raw(pack(None))
@@ -48,7 +50,7 @@ class Ends:
         self.host = Connection(Role.HOST)
         self.worker = Connection(Role.WORKER)
         self.channel = Channel(
-            self.host, self.read_fd, self.write_fd, self.heard.append, self.ended.append
+            self.host, self.read_fd, self.write_fd, self.heard.append, self.ended.append, Turns()
         )
 
     def say(self, *messages: Any) -> None:
@@ -241,5 +243,47 @@ def test_a_breach_is_told_once_and_nothing_is_read_after_it() -> None:
         assert len(ends.ended) == 1
         assert "the worker broke the protocol" in str(ends.ended[0])
         assert ends.heard == []
+
+    on_a_loop(scenario)
+
+
+def test_a_flood_is_read_in_slices_between_which_others_have_their_turn() -> None:
+    async def scenario(ends: Ends) -> None:
+        await begun(ends)
+        before, count = len(ends.heard), 2000
+        ends.say(*[Log("log", "")] * count)
+        seen = []
+        while not seen or seen[-1] < before + count:
+            await asyncio.sleep(0)
+            seen.append(len(ends.heard))
+        steps = [after - now for now, after in itertools.pairwise([before, *seen])]
+        assert max(steps) < count // 2
+
+    on_a_loop(scenario)
+
+
+def test_what_was_read_before_a_pause_is_not_lost_when_nothing_follows() -> None:
+    async def scenario(ends: Ends) -> None:
+        await begun(ends)
+        ends.say(*[Log("log", "")] * 1000, Result(NULL))
+        ends.close(ends.their_out)
+        await until(lambda: ends.ended)
+        assert ends.heard[-1] == Result(NULL)
+        assert ends.ended == [None]
+
+    on_a_loop(scenario)
+
+
+def test_a_channel_that_is_closed_in_a_pause_hears_no_more() -> None:
+    async def scenario(ends: Ends) -> None:
+        await begun(ends)
+        ends.say(*[Log("log", "")] * 2000)
+        heard = len(ends.heard)
+        await until(lambda: len(ends.heard) > heard)
+        ends.channel.close()
+        heard = len(ends.heard)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(ends.heard) == heard
 
     on_a_loop(scenario)

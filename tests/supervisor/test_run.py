@@ -27,7 +27,8 @@ from llmspell_protocol import (
     pack,
 )
 from llmspell_supervisor import LogEntry, Policy, RunReport, SystemCall
-from llmspell_supervisor._budget import ENTRY_COST
+from llmspell_supervisor._budget import ENTRY_BURST, ENTRY_COST
+from llmspell_supervisor._ending import MAX_TEXT
 from tests.supervisor.scripted import READY, Peer, ScriptedZygote, new_run, run
 
 NULL = Raw(pack(None))
@@ -405,6 +406,47 @@ def test_empty_lines_are_not_free() -> None:
     report = run(play, Policy(max_output=1600))
     assert report.verdict == "output_limit"
     assert len(report.logs) == 1600 // ENTRY_COST
+
+
+def test_a_flood_of_entries_is_suppressed_and_marked_with_how_many_there_were() -> None:
+    shown: list[LogEntry] = []
+    count = ENTRY_BURST + 5000
+
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        await peer.write_all(frame(Log("log", "x")) * count)
+        peer.send(Result(NULL))
+
+    report = run(play, Policy(max_output=1 << 20), on_log=shown.append)
+    assert report.verdict == "ok"
+    assert tuple(shown) == report.logs
+    marks = [entry for entry in report.logs if entry.suppressed]
+    assert marks
+    assert marks[0].text.startswith(f"{marks[0].suppressed} entries suppressed")
+    assert len(report.logs) - len(marks) + sum(mark.suppressed for mark in marks) == count
+
+
+def test_calls_of_methods_that_there_are_not_are_counted_under_one_name() -> None:
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        for number in range(1, 4):
+            peer.send(Call(number, f"made.up{number}", Raw(pack([]))))
+            await peer.receive()
+        peer.send(Result(NULL))
+
+    assert run(play).usage.calls == {"unknown": 3}
+
+
+@pytest.mark.parametrize("kind", ["Script", "Internal"])
+def test_a_report_keeps_no_more_of_an_error_than_a_person_reads(kind: Any) -> None:
+    text = "x" * 300_000
+
+    async def play(peer: Peer) -> None:
+        await peer.begin()
+        failure = Failure("error", ErrorInfo(kind, text, field=text), stack=text)
+        await peer.write_all(frame(failure))
+
+    assert len(msgspec.json.encode(run(play).problem)) < 5 * MAX_TEXT
 
 
 def test_the_value_counts_as_output_and_null_does_not() -> None:

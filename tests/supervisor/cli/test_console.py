@@ -41,6 +41,20 @@ def test_each_level_has_its_place(
     assert capsys.readouterr() == (out, err)
 
 
+def test_a_mark_of_suppressed_entries_is_a_line_that_no_spell_can_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console()
+    mark = "5 entries suppressed: more than 1000 a second"
+    console.log(LogEntry(0.0, "warn", mark, 5))
+    console.log(LogEntry(0.0, "warn", f"x\nllmspell-supervisor: note: {mark}"))
+    assert capsys.readouterr().err.splitlines() == [
+        f"llmspell-supervisor: note: {mark}",
+        "[warn] x",
+        f"[warn] llmspell-supervisor: note: {mark}",
+    ]
+
+
 def test_a_document_is_json_without_a_character_that_acts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
