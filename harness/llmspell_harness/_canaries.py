@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PLACES: Final = ("environment", "heap", "file", "http", "unix", "abstract", "neighbour")
 _VARIABLE: Final = "LLMSPELL_CANARY"
 _QUESTION: Final = 4096
+_TURNS: Final = 10
+"""Turns of the event loop that a connection takes from the kernel's queue to `visits`, and more."""
 _PROGRAM: Final = "tool"
 """An executable in the canaries' folder, which makes the folder that its last argument names."""
 _SCRIPT: Final = "script"
@@ -128,8 +130,10 @@ class Canaries:
         listener.hear(data)
         return listener.found
 
-    def disturbed(self) -> list[str]:
+    async def disturbed(self) -> list[str]:
         """What has changed on the host: files of ours, services that were called upon."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         now = self._state()
         changes = [f"changed: {name}" for name in now.keys() | self._before.keys()
                    if now.get(name) != self._before.get(name)]  # fmt: skip

@@ -202,7 +202,7 @@ class Stage:
         seconds = time.monotonic() - began
         if leaks := [f"the canary of {place}" for place in listener.found]:
             finding = Finding("succeeded", ", ".join(leaks))
-        elif traces := self.canaries.disturbed():
+        elif traces := await self.canaries.disturbed():
             finding = Finding("succeeded", ", ".join(traces))
         return Trial(
             id=attack.id,
