@@ -2,7 +2,8 @@
 local P = ...
 local error, getmetatable, next, pairs, select, setmetatable, tostring, type =
   error, getmetatable, next, pairs, select, setmetatable, tostring, type
-local pcall, xpcall, load, resume = pcall, xpcall, load, coroutine.resume
+local pcall, xpcall, load = pcall, xpcall, load
+local close, resume = coroutine.close, coroutine.resume
 local collect, find, tointeger = collectgarbage, string.find, math.tointeger
 local clock, date, difftime, now, floor = os.clock, os.date, os.difftime, os.time, math.floor
 local concat, metatable_of, registry = table.concat, debug.getmetatable, debug.getregistry
@@ -52,7 +53,7 @@ P.env = env
 local trips = 0
 
 local function watched(ok, ...)
-  if not ok and (...) == OUT_OF_MEMORY then
+  if not ok and (...) == OUT_OF_MEMORY then -- `load` says nil, all others false
     trips = trips + 1
   end
   if trips >= MEMORY_TRIPS then
@@ -74,6 +75,19 @@ function env.coroutine.resume(...)
   return watched(resume(...))
 end
 
+function env.coroutine.close(...)
+  return watched(close(...))
+end
+
+-- `pcall`, because a parser that runs out of stack asks the message handler of whoever calls `load`,
+-- which at a spell's top level is the prelude's.
+local function compiled(ok, ...)
+  if ok then
+    return watched(...)
+  end
+  error((...), (...) == OUT_OF_MEMORY and 0 or 2)
+end
+
 -- Text only, and by default in the spell's own globals.
 function env.load(chunk, name, mode, ...)
   if type(chunk) == "function" then
@@ -93,9 +107,9 @@ function env.load(chunk, name, mode, ...)
     return nil, "attempt to load a text chunk (mode is '" .. mode .. "')"
   end
   if select("#", ...) > 0 then
-    return load(chunk, name, "t", (...))
+    return compiled(pcall(load, chunk, name, "t", (...)))
   end
-  return load(chunk, name, "t", env)
+  return compiled(pcall(load, chunk, name, "t", env))
 end
 
 local COLLECT = { collect = true, count = true, step = true }
