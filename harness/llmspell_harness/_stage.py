@@ -103,7 +103,7 @@ class Stage:
         self.skip = skip
         self.engine = ""
         """Which one an attack on the host is about, if any."""
-        self._isolation = isolation
+        self.isolation = isolation
         self.supervisor: Supervisor = _Supervisor(skip, early)
 
     async def __aenter__(self) -> Self:
@@ -171,7 +171,7 @@ class Stage:
     ) -> RunReport:
         """Run a spell, or the attack of that name. Raises as `Supervisor.run`."""
         _heard.set(listener or self.canaries.listener())
-        limits = {"timeout": TIMEOUT, "isolation": self._isolation, **(policy or {})}
+        limits = {"timeout": TIMEOUT, "isolation": self.isolation, **(policy or {})}
         spell = Spell.from_text(source, engine, name)
         return await self.supervisor.run(spell, params=params, policy=Policy(**limits))
 
@@ -200,10 +200,10 @@ class Stage:
             finding = _judge(attack, report, grown)
             listener.hear(msgspec.json.encode(report))
         seconds = time.monotonic() - began
-        if leaks := [f"the canary of {place}" for place in listener.found]:
-            finding = Finding("succeeded", ", ".join(leaks))
-        elif traces := await self.canaries.disturbed():
-            finding = Finding("succeeded", ", ".join(traces))
+        gains = [f"the canary of {place}" for place in listener.found]
+        gains += await self.canaries.disturbed()
+        if gains:
+            finding = Finding("succeeded", ", ".join(gains))
         return Trial(
             id=attack.id,
             key=attack.key,
