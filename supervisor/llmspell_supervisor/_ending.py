@@ -190,7 +190,7 @@ def from_exit(
     code = os.waitstatus_to_exitcode(exited.status)
     if out_of_memory:
         return memory_limit(policy)
-    if code == -signal.SIGXCPU:
+    if code == -signal.SIGXCPU and exited.cpu >= policy.cpu:
         return cpu_limit(policy)
     if code == -signal.SIGSYS:
         return forbidden_call(trap)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from llmspell_protocol import Call
+from llmspell_protocol import PROTOCOL_VERSION, Call, Ready
 
 from .._attack import peer
 
@@ -17,6 +17,7 @@ encode: Final = msgspec.msgpack.encode
 
 NULL: Final = msgspec.Raw(b"\xc0")
 NO_ARGUMENTS: Final = msgspec.Raw(b"\x90")
+READY: Final = Ready(PROTOCOL_VERSION, "lua", "forged", {"seccomp": "on: forged"})
 
 SOON: Final = {"timeout": 0.3}
 """For what nothing but the wall clock ends: a hundred times what a peer needs."""

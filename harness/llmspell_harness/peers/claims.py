@@ -29,7 +29,14 @@ def close_read_end(wire: Wire) -> None:
 @peer("P17", "its own writing end, closed", verdicts=_CRASH)
 def close_write_end(wire: Wire) -> None:
     os.close(OUT_FD)
-    wire.hang()
+    wire.wait(60)
+
+
+@peer("P17", "both its ends, closed", verdicts=_CRASH)
+def close_both_ends(wire: Wire) -> None:
+    os.close(IN_FD)
+    os.close(OUT_FD)
+    wire.wait(60)
 
 
 @peer("P17", "the pipe, opened again through /proc", verdicts=_CRASH)

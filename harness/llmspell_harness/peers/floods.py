@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from llmspell_protocol import Log
 
 from .._attack import peer
-from ._frames import SOON, call, encode, says
+from ._frames import READY, SOON, call, encode, says
 from .values import LEGAL_MAPS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _UNLIMITED: Final = {"max_calls": 1_000_000}
 """So that something else has to end it."""
 _PIPE: Final = 65536
 """Bytes that a pipe holds (pipe(7))."""
+_DEAF: Final = ("wall_limit",)
 _OPEN: Final = 5
 """Calls that stay open in a worker which does not read: fewer than are granted."""
 _LONG: Final = "x" * 60_000
@@ -125,6 +126,19 @@ def large_calls(wire: Wire) -> None:
         number += 1
         wire.frame(encode(["call", number, "file.write", [arguments], 0]))
         wire.answer()
+
+
+@peer("P16", "four calls with large answers, and not one of them read", verdicts=_DEAF, policy=SOON)
+def deaf(wire: Wire) -> None:
+    for number in range(1, 5):
+        wire.message(call(number, "large.text"))
+    wire.wait(60)
+
+
+@peer("P16", "Ready, and not even Start read", verdicts=_DEAF, policy=SOON, early=True)
+def deaf_from_the_start(wire: Wire) -> None:
+    wire.message(READY)
+    wire.wait(60)
 
 
 @peer("P03", "one call, then silence with the answer unread", verdicts=("wall_limit",), policy=SOON)

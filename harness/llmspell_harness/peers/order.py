@@ -19,17 +19,16 @@ from llmspell_protocol import (
 )
 
 from .._attack import peer
-from ._frames import NULL, call, encode, result, says
+from ._frames import NULL, READY, call, encode, result, says
 
 if TYPE_CHECKING:
     from .._wire import Wire
 
-_READY: Final = Ready(PROTOCOL_VERSION, "lua", "forged", {"seccomp": "on: forged"})
 _RESULT: Final = encode(Result(NULL))
 _ERROR: Final = ErrorInfo("Script", "no")
 
 says("P11", "unknown message", "a message that there is not", encode(["exec", "id"]))
-says("P11", "ready again", "Ready in the middle of a run", encode(_READY))
+says("P11", "ready again", "Ready in the middle of a run", encode(READY))
 says("P11", "answer to nothing", "the value of a callback that nobody asked for",
      encode(Return(1, NULL)))  # fmt: skip
 says("P11", "error to nothing", "the error of a callback that nobody asked for",
@@ -49,7 +48,7 @@ says("P11", "log first", "a log before Ready", encode(Log("log", "early")), earl
 says("P11", "call first", "a call before Ready", encode(call(1)), early=True)
 # Pipes do not tell who has read what: this is a result like any other, of a spell that was ignored.
 says("P11", "result before start", "Ready and a result in one write",
-     encode(_READY), _RESULT, verdicts=("ok",), early=True)  # fmt: skip
+     encode(READY), _RESULT, verdicts=("ok",), early=True)  # fmt: skip
 says("P11", "trap and on", "the note of a stopped worker, from one that goes on",
      encode(Trap(59, listed=False)))  # fmt: skip
 
@@ -110,7 +109,7 @@ for _name, _version in (
 
 @peer("P19", "Ready before the lock is proved, and the true one after it", early=True)
 def two_readys(wire: Wire) -> None:
-    wire.message(_READY)
+    wire.message(READY)
 
 
 @peer("P19", "a forged Ready with a hundred thousand layers", early=True)
