@@ -34,6 +34,9 @@ class ModelCall(Struct, frozen=True, kw_only=True):
     timeout: float
     """Seconds of one attempt; of one wait for the next chunk, when it is a stream."""
 
+    def __repr__(self) -> str:
+        return f"ModelCall({self.route.name!r})"  # the arguments hold the key
+
     @property
     def as_data(self) -> bool:
         """Whether the answer is to be read as JSON."""

@@ -73,7 +73,9 @@ def explain(error: BaseException, route: Route, timeout: float) -> BridgeError:
         at = f" at {route.api_base}" if route.api_base else ""
         return BridgeError("Network", f"cannot reach {who}{at}: {why}", retryable=True)
     if status in (400, 422) or names & _INVALID:
-        field = _param(chain) or ("messages" if "ContextWindowExceededError" in names else None)
+        field = _param(chain, route) or (
+            "messages" if "ContextWindowExceededError" in names else None
+        )
         return BridgeError("Validation", f"{who}: {said}", field=field)
     if "HTTPStatusError" not in names and "MidStreamFallbackError" not in names:
         return _unusable(who)  # no refusal over HTTP: the answer itself was not usable
@@ -134,9 +136,9 @@ def _code(chain: list[BaseException]) -> Any:
     return next((b["code"] for b in _bodies(chain) if b.get("code")), None)
 
 
-def _param(chain: list[BaseException]) -> str | None:
+def _param(chain: list[BaseException], route: Route) -> str | None:
     found = next((b["param"] for b in _bodies(chain) if b.get("param")), None)
-    return found if isinstance(found, str) else None
+    return redact(found, route.hidden) if isinstance(found, str) else None
 
 
 def _said(chain: list[BaseException], route: Route) -> str:
@@ -148,4 +150,4 @@ def _said(chain: list[BaseException], route: Route) -> str:
             text = str(json.loads(found[1], strict=False))
         while stripped := _PREFIX.match(text):
             text = text[stripped.end() :]
-    return redact(_ADVICE.sub("", text), route.key)
+    return redact(_ADVICE.sub("", text), route.hidden)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .._errors import BridgeError
+from ._secret import masked
 from ._types import (
     AnswerMessage,
     CompletionDelta,
@@ -51,7 +52,7 @@ def completion(
     message = choices[0].message
     content = message.content if isinstance(message.content, str) else ""
     calls = _tool_calls(message.tool_calls)
-    return CompletionResponse(
+    found = CompletionResponse(
         content=content,
         message=AnswerMessage(content=content, tool_calls=calls),
         tool_calls=calls,
@@ -63,6 +64,7 @@ def completion(
         finish_reason=choices[0].finish_reason or "stop",
         metadata=attempt.metadata(raw),
     )
+    return masked(found, route.hidden)
 
 
 def embeddings(raw: Any, route: Route, litellm: Any, attempt: Attempt) -> EmbedResponse:
@@ -74,7 +76,7 @@ def embeddings(raw: Any, route: Route, litellm: Any, attempt: Attempt) -> EmbedR
         vectors = []
     if not vectors:
         raise _no_answer(route)
-    return EmbedResponse(
+    answer = EmbedResponse(
         embeddings=vectors,
         usage=usage(raw),
         cost=_cost(raw, route, litellm),
@@ -82,6 +84,7 @@ def embeddings(raw: Any, route: Route, litellm: Any, attempt: Attempt) -> EmbedR
         provider=route.provider,
         metadata=attempt.metadata(raw),
     )
+    return masked(answer, route.hidden)
 
 
 def delta(raw: Any) -> CompletionDelta | None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from .._domains import is_loopback
 from .._errors import BridgeError
 from ._config import ProviderConfig
-from ._secret import Secret
+from ._secret import Secret, hidden
 from ._types import ModelInfo, ModelsResponse
 
 if TYPE_CHECKING:
@@ -70,6 +70,14 @@ class Route(Struct, frozen=True, kw_only=True):
     max_retries: int
     own: bool = False
     """A server of the operator's own, or the local model: not on litellm's price list."""
+
+    def __repr__(self) -> str:
+        return f"Route({self.name!r}, key={self.key})"  # headers may be secrets
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """What no answer and no error may show."""
+        return hidden(self.key, self.headers)
 
     def options(self) -> dict[str, Any]:
         """The part of litellm's arguments that says where."""

@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from .._errors import BridgeError
 from . import _response
+from ._secret import StreamMask, masked
+from ._types import CompletionDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from ._call import ModelCall
-    from ._types import CompletionDelta, CompletionResponse
+    from ._types import CompletionResponse
 
 SPARE_PIECES: Final = 1024
 """Pieces of a stream beyond two for each token that it may have: role, end, usage, signs of life.
@@ -33,6 +36,9 @@ class Answer:
         self._chunks: list[Any] = []
         self._most = SPARE_PIECES + 2 * call.bound.completion
         self._first: CompletionDelta | None = None
+        self._hidden = call.route.hidden
+        self._text = StreamMask(self._hidden)
+        self._arguments: dict[int, StreamMask] = {}
 
     @classmethod
     async def open(cls, call: ModelCall, number: int) -> Self:
@@ -82,15 +88,46 @@ class Answer:
         while True:
             raw = await self._call.within(anext(self._raw, None))
             if raw is None:
-                return None
+                return self._rest()
             self._chunks.append(raw)
             if len(self._chunks) > self._most:
                 message = f"{self._call.route.name}: the stream goes on beyond max_tokens"
                 raise BridgeError("Limit", message)
             delta = _response.delta(raw)
-            if delta is not None:
+            if delta is not None and (delta := self._mask(delta)) is not None:
                 self._held.streamed += _size(delta)
                 return delta
+
+    def _mask(self, delta: CompletionDelta) -> CompletionDelta | None:
+        """What may be shown of a delta now; none if nothing."""
+        last = delta.finish_reason is not UNSET
+        text = self._text.feed("" if delta.content is UNSET else delta.content, last=last)
+        pieces = [] if delta.tool_calls is UNSET else list(map(self._piece, delta.tool_calls))
+        out = CompletionDelta(
+            content=text or UNSET,
+            tool_calls=pieces or UNSET,
+            finish_reason=masked(delta.finish_reason, self._hidden),
+        )
+        return None if out == CompletionDelta() else out
+
+    def _piece(self, piece: ToolCallDelta) -> ToolCallDelta:
+        piece = masked(piece, self._hidden)
+        if piece.arguments is UNSET:
+            return piece
+        mask = self._arguments.setdefault(piece.index, StreamMask(self._hidden))
+        return replace(piece, arguments=mask.feed(piece.arguments) or UNSET)
+
+    def _rest(self) -> CompletionDelta | None:
+        """What was held back for want of an end; none if nothing."""
+        text = self._text.feed("", last=True)
+        pieces = [
+            ToolCallDelta(index=index, arguments=rest)
+            for index, mask in self._arguments.items()
+            if (rest := mask.feed("", last=True))
+        ]
+        if not text and not pieces:
+            return None
+        return CompletionDelta(content=text or UNSET, tool_calls=pieces or UNSET)
 
     async def _close(self) -> None:
         if self._raw is not None:

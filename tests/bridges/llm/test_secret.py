@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from llmspell_bridges.llm._routing import Route
-from llmspell_bridges.llm._secret import MASK, Secret, redact
+from llmspell_bridges.llm._secret import MASK, Secret, StreamMask, hidden, masked, redact
+from llmspell_bridges.llm._types import EmbedResponse, ResponseMetadata, TokenUsage
 
 CANARY = "sk-canary-0123456789"
 
@@ -40,4 +41,29 @@ def test_a_secret_is_neither_copied_nor_written(write: Callable[[object], object
 def test_a_text_loses_every_key_that_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTHER_TOKEN", f"{CANARY}-and-more")
     text = f"{CANARY}-and-more, {CANARY}, other words"
-    assert redact(text, Secret(CANARY)) == f"{MASK}, {MASK}, other words"
+    values = hidden(Secret(CANARY), {"x-key": "in-a-header"})
+    assert redact(text + " in-a-header", values) == f"{MASK}, {MASK}, other words {MASK}"
+
+
+def test_an_answer_is_masked_in_all_its_depths() -> None:
+    answer = EmbedResponse(
+        embeddings=[[1.0]], usage=TokenUsage(prompt_tokens=1, completion_tokens=0, total_tokens=1),
+        cost=None, model=CANARY, provider="a", metadata=ResponseMetadata(latency_ms=1, attempts=1),
+    )  # fmt: skip
+    assert masked(answer, (CANARY,)) == msgspec.structs.replace(answer, model=MASK)
+    found = masked({CANARY: [1, {"a": f"<{CANARY}>"}]}, (CANARY,))
+    assert found == {MASK: [1, {"a": f"<{MASK}>"}]}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, len(CANARY), 100])
+def test_a_key_is_masked_wherever_a_stream_cuts_it(size: int) -> None:
+    text = f"sk-can {CANARY}{CANARY[:-1]} sk-{CANARY} end sk-"
+    mask = StreamMask((CANARY,))
+    pieces = [mask.feed(text[i : i + size]) for i in range(0, len(text), size)]
+    pieces.append(mask.feed("", last=True))
+    assert "".join(pieces) == text.replace(CANARY, MASK)
+
+
+def test_a_stream_is_held_back_no_longer_than_it_may_be_a_key() -> None:
+    mask = StreamMask((CANARY,))
+    assert [mask.feed(piece) for piece in ("hello", " s", "k", "y")] == ["hello", " ", "", "sky"]
