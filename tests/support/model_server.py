@@ -53,10 +53,28 @@ class Gate:
         while not self._open.wait(0.01):
             if stopping.is_set():
                 return False
-            readable, _, _ = select.select([connection], [], [], 0)
-            if readable and not connection.recv(1, socket.MSG_PEEK):
+            if _has_hung_up(connection):
                 self.abandoned.set()
                 return False
+        return True
+
+    def short_timeouts(self, seconds: float) -> Iterator[float]:
+        """Time-outs for a call that is to end while it is held here: `seconds`, or what it takes.
+
+        On a busy machine a short one can end a call before its request is out.
+        """
+        for patience in (seconds, 5 * seconds, 25 * seconds):
+            yield patience
+            if self.reached.is_set():
+                return
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    if not select.select([connection], [], [], 0)[0]:
+        return False
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except ConnectionError:  # a reset: it left without reading all that was sent
         return True
 
 
@@ -254,11 +272,19 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hang_up()
             case Answer() if self.path.endswith("/embeddings"):
                 self._send(200, json.dumps(_embeddings(body, answer)).encode())
-            case Answer() if body.get("stream"):
-                self._stream(body, answer)
             case Answer():
-                if answer.gate is None or self._hold(answer.gate):
-                    self._send(200, json.dumps(_completion(body, answer)).encode())
+                self._complete(body, answer)
+
+    def _complete(self, body: dict[str, Any], answer: Answer) -> None:
+        try:
+            if body.get("stream"):
+                self._stream(body, answer)
+            elif answer.gate is None or self._hold(answer.gate):
+                self._send(200, json.dumps(_completion(body, answer)).encode())
+        except OSError:
+            if answer.gate:
+                answer.gate.abandoned.set()  # before the server got there, even
+            raise
 
     def _hold(self, gate: Gate) -> bool:
         if gate.hold(self.connection, self.server.owner.stopping):
@@ -292,14 +318,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        try:
-            self._send_events(body, answer)
-        except OSError:
-            if answer.gate:
-                answer.gate.abandoned.set()  # before the server got there, even
-            raise
-
-    def _send_events(self, body: dict[str, Any], answer: Answer) -> None:
         for number, event in enumerate(_events(body, answer)):
             if answer.gate and number == answer.gate_after and not self._hold(answer.gate):
                 return

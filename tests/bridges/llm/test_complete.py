@@ -293,12 +293,13 @@ def test_a_wait_that_goes_past_the_deadline_is_not_begun(server: ModelServer) ->
 
 def test_a_timeout_of_the_call_is_kept_and_named(server: ModelServer) -> None:
     gate = Gate()
-    server.script("m", Answer("late", gate=gate))
-    request = {"model": "test/m", "prompt": "x", "timeout": 0.2, "retries": {"attempts": 1}}
-    with pytest.raises(BridgeError) as caught:
-        complete(llm_host(server), request)
-    assert (caught.value.kind, caught.value.duration) == ("Timeout", 0.2)
-    assert caught.value.retryable
+    for timeout in gate.short_timeouts(0.2):
+        server.script("m", Answer("late", gate=gate))
+        request = {"model": "test/m", "prompt": "x", "retries": {"attempts": 1}}
+        with pytest.raises(BridgeError) as caught:
+            complete(llm_host(server), {**request, "timeout": timeout})
+        assert (caught.value.kind, caught.value.duration) == ("Timeout", timeout)
+        assert caught.value.retryable
     gate.wait_abandoned()
 
 
