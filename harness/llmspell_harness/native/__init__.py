@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-MODULES: Final = ("sockets",)
+MODULES: Final = (
+    "sockets",
+    "files",
+    "processes",
+    "others",
+    "privileges",
+    "kernel",
+    "clocks",
+)
 
 
 def load() -> None:

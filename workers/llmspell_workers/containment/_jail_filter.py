@@ -19,6 +19,9 @@ _TRACED_OR_PARENTED: Final = 0x2000 | 0x8000  # CLONE_PTRACE, CLONE_PARENT
 _O_DIRECTORY_CLOEXEC: Final = 0x9_0000
 _MAP_TYPE: Final = 0x0F
 _MAP_PRIVATE: Final = 0x02
+_SET_FILTER: Final = 1
+_ALL_THREADS: Final = 1
+"""SECCOMP_FILTER_FLAG_TSYNC, and no other: no descriptor of a listener for whom calls wait."""
 _AT_EMPTY_PATH: Final = 0x1000
 _FIONBIO_AND_CLOEXEC: Final = (0x5421, 0x5450, 0x5451)
 _FCNTL: Final = (0, 1, 2, 3, 4, 1030)
@@ -46,7 +49,7 @@ _DESCRIPTORS: Final = (
 )
 _CONTAINING: Final = (
     *("wait4", "waitid", "pidfd_open", "capget"),
-    *("landlock_create_ruleset", "landlock_restrict_self", "seccomp"),
+    *("landlock_create_ruleset", "landlock_restrict_self"),
 )
 _PATHS: Final = (
     *("open", "stat", "lstat", "newfstatat", "statx", "access", "readlink", "readlinkat"),
@@ -63,6 +66,7 @@ def policy() -> SyscallPolicy:
         *_forks(),
         *_options(),
         SyscallRule("mmap", "memory, never shared", (Check(3, _MAP_PRIVATE, _MAP_TYPE),)),
+        SyscallRule("seccomp", "lock a worker", (is_int(0, _SET_FILTER), is_int(1, _ALL_THREADS))),
         SyscallRule("prlimit64", "limits, one's own", (is_int(0, 0),)),
         SyscallRule("newfstatat", "fstat, as libraries do it", (is_int(3, _AT_EMPTY_PATH),)),
         SyscallRule("openat", "Landlock's proof", (is_int(2, _O_DIRECTORY_CLOEXEC),)),
