@@ -287,13 +287,17 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_harness(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] [ID ...]"
     parser.add_argument("ids", metavar="ID", nargs="*", help="attacks, such as O12 (default: all)")
-    _add_engine(parser)
+    parser.add_argument(
+        "--engine", metavar="NAME", help="lua or javascript: attack its workers only"
+    )
     parser.add_argument(
         "--class",
         dest="aim",
+        metavar="CLASS",
         choices=("lua", "javascript", "os", "protocol", "bridges"),
-        help="attacks of one kind only",
+        help="attacks of one class only: lua, javascript, os, protocol, bridges",
     )
     parser.add_argument(
         "--ablate", action="store_true", help="try each again without each layer: takes minutes"

@@ -29,6 +29,7 @@ commands:
   validate    check spells without running them
   info        show engines, bridges, or what one method takes and returns
   doctor      show which layers of containment this machine offers
+  harness     attack this machine's containment, and show what stops each attack
   init        write a config file with every setting explained
   model       list, install or remove local models
   completion  print a shell completion script
@@ -75,6 +76,25 @@ Show which layers of containment this machine offers.
 options:
   -h, --help  show this help message and exit
   --json      the same as JSON
+""",
+    ("harness", "--help"): """\
+usage: llmspell-supervisor harness [options] [ID ...]
+
+Attack this machine's containment, and show what stops each attack.
+
+positional arguments:
+  ID                        attacks, such as O12 (default: all)
+
+options:
+  -h, --help                show this help message and exit
+  --engine NAME             lua or javascript: attack its workers only
+  --class CLASS             attacks of one class only: lua, javascript, os, protocol, bridges
+  --ablate                  try each again without each layer: takes minutes
+  --output FILE             write the report as JSON to a file too
+  --json                    the report as JSON on stdout
+  --isolation {strict,degraded}
+                            strict refuses to run when a layer is missing; degraded runs without
+                            (default: strict)
 """,
     ("init", "--help"): """\
 usage: llmspell-supervisor init [-h] [--force] [PATH]
