@@ -17,18 +17,20 @@ SOURCES := protocol workers bridges supervisor harness
 SPELL ?= examples/basic-llm.lua
 MODEL ?=
 ARGS ?=
+FRAMES ?= 100000000
+SECONDS ?= 600
 
 # An import without bytecode takes twice as long, and pip must install into our environment only.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format harness ablation soak docs bench fuzz lock wheel clean
+.PHONY: help run test test-all lint format harness ablation soak docs bench fuzz fuzz-guided lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) |
-	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [SPELL=FILE] [ARGS=...]
 	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >/dev/null
@@ -77,8 +79,14 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code
 bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
 	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)
 
-fuzz: $(VENV)/.dev ## Run the long fuzz tests: a million mutated frames and more
-	@$(BIN)/python -m pytest -m fuzz $(ARGS)
+fuzz: $(VENV)/.dev ## Feed the host 100 million mutated frames, on all cores [FRAMES=...]
+	@PYTHONPATH=. $(BIN)/python -m tests.protocol.fuzz --frames $(FRAMES) $(ARGS)
+
+fuzz-guided: $(TOOLS)/.fuzz ## Let coverage guide the mutations for ten minutes [SECONDS=...]
+	@mkdir -p .fuzz
+	PYTHONPATH=.:protocol $(TOOLS)/bin/python -m tests.protocol.fuzz_guided \
+	  -max_total_time=$(SECONDS) -max_len=2000 -print_final_stats=1 -artifact_prefix=.fuzz/ $(ARGS) \
+	  .fuzz tests/protocol/corpus
 
 lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	@echo "make: resolving" >&2
@@ -86,6 +94,7 @@ lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	$$compile --extra local --group build -o requirements.lock
 	$$compile --extra local --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group fuzz -o requirements-fuzz.lock
 
 wheel: $(VENV)/.run ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -139,4 +148,8 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 
 $(TOOLS)/.tools: requirements-tools.lock
 	@$(call install,$(TOOLS),requirements-tools.lock,uv and deno)
+	touch $@
+
+$(TOOLS)/.fuzz: $(TOOLS)/.tools requirements-fuzz.lock
+	@$(call install,$(TOOLS),requirements-fuzz.lock,atheris)
 	touch $@

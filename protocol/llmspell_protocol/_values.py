@@ -22,13 +22,13 @@ WEIGHT_TEXT: Final = 8
 WEIGHT_CONTAINER: Final = 24
 """Weight of a list or map, besides what it holds."""
 
-MAX_WEIGHT: Final = 1 << 17
+MAX_WEIGHT: Final = 100 * 1024
 """Weight of one message from a worker; null, a boolean or a number weighs 1.
 
 One empty map is 1 byte on the wire and 72 in memory, and a list of one number takes the host a
 microsecond to look at, so this cap, not the frame's, bounds what a hostile frame costs: 10 ms and
-6 MB. The weights are in proportion to the time. A list of 131,000 numbers fits, or 16,000 texts, or
-2,500 maps of three numbers; more goes as JSON text, or in parts."""
+6 MB. The weights are in proportion to the time. A list of 100,000 numbers fits, or 12,000 texts, or
+2,000 maps of three numbers; more goes as JSON text, or in parts."""
 
 MAX_HOST_WEIGHT: Final = 1 << 20
 """Weight of one value from the host, who is not hostile and whose frame is ten times as large: six

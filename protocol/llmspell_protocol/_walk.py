@@ -1,9 +1,8 @@
 """Bounds untrusted msgpack before anything decodes it, and converts between bytes and values.
 
-`check` goes over every byte that a worker sends without recursion and without building values; only
-then is the text in it checked, by decoding what is by now bounded. What passes is one `ScriptValue`
-and no more. Only the host checks what it receives: it takes several times as long as decoding does,
-and a worker has nothing to fear from its host.
+`check` goes over every byte that a worker sends without recursion and without building values. What
+passes is one `ScriptValue` and no more. Only the host checks what it receives: it takes several
+times as long as decoding does, and a worker has nothing to fear from its host.
 
 The depth of a value is the number of lists and maps around it: in `[[], {"a": 1}]` the two
 containers are at depth 1 and the number at 2.
@@ -64,6 +63,7 @@ _BIN8: Final = 0xC4
 _STR8: Final = 0xD9
 _STR32: Final = 0xDB
 _FLOAT64: Final = 0xCB
+_FLOAT64_HEAD: Final = b"\xcb"
 
 _MARKS: Final = _marks()
 
@@ -87,14 +87,17 @@ _SHORTEST: Final = {
 several times as much to read as it weighs."""
 
 _NUMBER: Final = (
-    rb"[\x00-\x7f\xc0\xc2\xc3\xe0-\xff]|\xcb[^\x7f\xff].{7}|[\xcc\xd0].|[\xcd\xd1]..|[\xce\xd2].{4}"
-    rb"|\xd3.{8}|\xcf[\x00-\x7f].{7}"
+    rb"[\x00-\x7f\xc0\xc2\xc3\xe0-\xff]|\xcb[^\x7f\xff].{7}|\xcf[\x00-\x7f].{7}"
+    rb"|[\xcd\xd1]..|[\xce\xd2].{4}|\xd3.{8}|[\xcc\xd0]."
 )
 """Numbers, null and booleans; of floats, those that are far from the greatest."""
 
-_MANY: Final = 64
+_MANY: Final = 256
+"""Elements that are looked at together at most, so that a run that soon ends costs little."""
+
+_MORE: Final = 64
 _SOME: Final = 8
-_many_numbers: Final = re.compile(rb"(?s:(?:%b){%d}+)" % (_NUMBER, _MANY)).match
+_more_numbers: Final = re.compile(rb"(?s:(?:%b){%d}+)" % (_NUMBER, _MORE)).match
 _some_numbers: Final = re.compile(rb"(?s:(?:%b){%d}+)" % (_NUMBER, _SOME)).match
 
 _decode: Final = msgspec.msgpack.Decoder().decode
@@ -115,7 +118,17 @@ def check(
 
     Raises `ValueRejected` with the rule and the byte where it was broken.
     """
-    unpack(data, max_depth=max_depth, max_weight=max_weight)
+    body = data if isinstance(data, bytes) else bytes(data)
+    try:
+        end = _walk(body, max_depth, max_weight)
+    except IndexError:
+        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes") from None
+    except UnicodeDecodeError as error:
+        raise ValueRejected(f"a string that is not valid UTF-8 ({error.reason})") from None
+    if end > len(body):
+        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes; {end} announced")
+    if end < len(body):
+        raise ValueRejected(f"{len(body) - end} bytes after the end of the value")
 
 
 def unpack(
@@ -125,21 +138,8 @@ def unpack(
     max_weight: int = MAX_WEIGHT,
 ) -> ScriptValue:
     """The value in `data`. Raises `ValueRejected` as `check` does."""
-    body = data if isinstance(data, bytes) else bytes(data)
-    try:
-        end = _walk(body, max_depth, max_weight)
-    except IndexError:
-        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes") from None
-    if end > len(body):
-        raise ValueRejected(f"msgpack that is cut off after {len(body)} bytes; {end} announced")
-    if end < len(body):
-        raise ValueRejected(f"{len(body) - end} bytes after the end of the value")
-    # The last rule is the decoder's: it checks text as UTF-8 at several times the speed, and what
-    # it builds is bounded by now.
-    try:
-        value: ScriptValue = _decode(body)
-    except UnicodeDecodeError as error:
-        raise ValueRejected(f"a string that is not valid UTF-8 ({error.reason})") from None
+    check(data, max_depth=max_depth, max_weight=max_weight)
+    value: ScriptValue = _decode(data)
     return value
 
 
@@ -167,6 +167,8 @@ def _walk(data: bytes, max_depth: int, max_weight: int) -> int:  # noqa: C901, P
                 if key in keys:
                     raise ValueRejected(f"a map that has a key twice, at byte {start}")
                 keys.add(key)
+                if not key.isascii():
+                    key.decode()
                 byte = data[pos]
             mark = marks[byte]
             if mark > 0:
@@ -185,11 +187,15 @@ def _walk(data: bytes, max_depth: int, max_weight: int) -> int:  # noqa: C901, P
                 if weight > max_weight:
                     raise _too_heavy(weight, max_weight)
                 if mark == _TEXT:
-                    pos += byte - 0x9F
+                    start, pos = pos + 1, pos + byte - 0x9F
                 elif byte == _STR8 and data[pos + 1] >= _SHORTEST[_STR8]:
-                    pos += 2 + data[pos + 1]
+                    start, pos = pos + 2, pos + 2 + data[pos + 1]
                 else:
-                    pos = _span(data, pos)[1]
+                    start, pos = _span(data, pos)
+                if byte < _BIN8 or byte >= _STR8:
+                    text = data[start:pos]
+                    if not text.isascii():
+                        text.decode()
             elif mark >= _MAP:
                 if byte < _FIXSTR:
                     count, pos = byte & 0x0F, pos + 1
@@ -223,35 +229,46 @@ def _walk(data: bytes, max_depth: int, max_weight: int) -> int:  # noqa: C901, P
 def _skip_numbers(data: bytes, pos: int, left: int) -> tuple[int, int]:
     """Where the numbers end that the rest of a list begins with, and how many elements are left.
 
-    Some of them may be left. In C a number takes half of a step of the walk, and a hundredth where
-    all are floats, or all of one byte: embeddings and flags.
+    The last few of them may be left. In C a number takes half of a step of the walk, and a hundredth
+    in a run of floats, or of values of one byte: embeddings and flags.
     """
-    end = pos + 9 * left
-    if data[pos] == _FLOAT64:
-        exponents = data[pos + 1 : end : 9]
-        if (
-            len(data) >= end
-            and data[pos:end:9].count(_FLOAT64) == left
-            and 0x7F not in exponents
-            and 0xFF not in exponents
-        ):
-            return end, 0
-    elif not data[pos : pos + left].translate(None, _SCALARS):
-        return pos + left, 0
-    while left >= _MANY and (found := _many_numbers(data, pos)):
-        pos, left = found.end(), left - _MANY
-    while left >= _SOME and (found := _some_numbers(data, pos)):
-        pos, left = found.end(), left - _SOME
+    while left >= _SOME:
+        run, end = _uniform_run(data, pos, min(left, _MANY))
+        if run < _SOME:
+            run = _MORE
+            found = _more_numbers(data, pos) if left >= _MORE else None
+            if not found:
+                run = _SOME
+                found = _some_numbers(data, pos)
+            if not found:
+                break
+            end = found.end()
+        pos, left = end, left - run
     return pos, left
+
+
+def _uniform_run(data: bytes, pos: int, count: int) -> tuple[int, int]:
+    """How many of the next `count` elements are floats, or else of one byte, and where they end."""
+    if data[pos] != _FLOAT64:
+        rest = data[pos : pos + count].lstrip(_SCALARS)
+        run = min(count, len(data) - pos) - len(rest)
+        return run, pos + run
+    heads = data[pos : pos + 9 * count : 9]
+    run = len(heads) - len(heads.lstrip(_FLOAT64_HEAD))
+    end = pos + 9 * run
+    exponents = data[pos + 1 : end : 9]
+    if end > len(data) or 0x7F in exponents or 0xFF in exponents:
+        return 0, pos  # cut off, or among them may be one that is not finite
+    return run, end
 
 
 def _span(data: bytes, pos: int) -> tuple[int, int]:
     """Start and end of what the long string, the bytes or the container at `pos` hold."""
     byte = data[pos]
-    if byte in _LENGTH_8:
-        start, length = pos + 2, data[pos + 1]
-    elif byte in _LENGTH_16:
+    if byte in _LENGTH_16:
         start, length = pos + 3, data[pos + 1] << 8 | data[pos + 2]
+    elif byte in _LENGTH_8:
+        start, length = pos + 2, data[pos + 1]
     else:
         start, length = pos + 5, data[pos + 1] << 24 | data[pos + 2] << 16 | data[pos + 3] << 8
         length |= data[pos + 4]

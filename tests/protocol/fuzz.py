@@ -1,302 +1,90 @@
-"""Fuzzes the host's end of the wire: `python tests/protocol/fuzz.py --frames 1000000 --seed 1`.
+"""Mutates frames at random: `python -m tests.protocol.fuzz --frames 1000000 --jobs 2 --seed 1`.
 
-Invariant: any bytes either parse or raise `RemoteProtocolError`, whole, byte by byte, or split at
-random, with the same outcome.
+A host is put at some place of a lawful conversation and hears one frame that is mutated or out of
+place, then the frame that would have come next, then the end. `judge` states the invariant. Bits,
+bytes, types, counts and lengths are mutated; frames are cut, spliced, repeated, swapped and forged.
 
-Valid conversations of a worker are mutated: bits and bytes, types, counts and lengths, frames cut,
-spliced, repeated, swapped, dropped, and the host's own messages among them. The host answers as it
-reads, so that calls, streams and invocations are open. A failure prints the seed that repeats it.
+Cases come in batches, each with its own random numbers: a failure prints the command that repeats
+its batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
+import platform
 import random
+import re
+import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
+from tests.protocol.conversations import BODIES, CAPS, FOREIGN
+from tests.protocol.judge import STAGES, Broken, Stage, judge
+from tests.protocol.mutations import MUTATIONS, below, one_of
 
-from llmspell_protocol import (
-    NEED_DATA,
-    PROTOCOL_VERSION,
-    Call,
-    Caps,
-    Chunk,
-    Close,
-    Connection,
-    Credit,
-    ErrorInfo,
-    Failure,
-    Fault,
-    HostMessage,
-    Invoke,
-    LocalProtocolError,
-    Log,
-    Raise,
-    Ready,
-    RemoteProtocolError,
-    Reply,
-    Result,
-    Return,
-    Role,
-    Start,
-    State,
-    Trap,
-    WorkerLimits,
-    WorkerMessage,
-    pack,
-)
+BATCH: Final = 1000
+"""Cases that share their random numbers: to seed a generator takes as long as several cases."""
 
-CAPS: Final = Caps(worker_frame=4096, host_frame=4096, in_flight=3, credit=4)
-"""Small, so that mutations reach them."""
+TASK: Final = 20
+"""Batches that are handed to a process at a time: a second's work."""
 
-encode: Final = msgspec.msgpack.Encoder().encode
+GROWTH_MAX: Final = 16 * 1024 * 1024
+"""Bytes by which a process that fuzzes may grow after its first batch: some arenas of Python's."""
+
+EVERY_BODY: Final = [body for bodies in BODIES for body in bodies] + FOREIGN
+LENGTHS: Final = (0, 1, CAPS.worker_frame + 1, 1 << 31, (1 << 32) - 1)
 
 
-def raw(value: object) -> msgspec.Raw:
-    return msgspec.Raw(pack(value))  # type: ignore[arg-type]
+def cases(seed: int, batch: int) -> Iterator[tuple[Stage, bytes, list[bytes]]]:
+    """The cases of a batch: a stage, the bytes that follow it, and those bytes in pieces.
+
+    One case in four has pieces: to feed each twice would halve the number of cases.
+    """
+    rng = random.Random(seed << 40 | batch)  # noqa: S311 - a fuzzer must repeat itself
+    for turn in range(BATCH):
+        stage = one_of(rng, STAGES)
+        data = mutated(stage, rng) + stage.after
+        if rng.random() < 0.03:
+            data = data[: below(rng, len(data))]
+        parts = single(data) if turn % 128 == 0 else pieces(data, rng)
+        yield stage, data, parts if turn % 4 == 0 else []
 
 
-ERROR: Final = ErrorInfo("Script", "boom", retryable=False, retry_after=0.5, field="x")
-START: Final = Start("execute", "x", "", raw({}), {}, {}, WorkerLimits(1, 1, 1, 3))
-NULL: Final = raw(None)
-VALUE: Final = raw(
-    {"a": [1, -1, 2.5, None, True], "text": "naïve", "b": b"\x00\xff", "m": {"k": {}}}
-)
-
-CONVERSATIONS: Final[list[list[WorkerMessage]]] = [
-    [
-        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {"seccomp": "on", "landlock": "on"}),
-        Call(1, "llm.complete", raw([{"prompt": "hello", "stop": ["a", "b"], "n": 300}])),
-        Log("info", "between"),
-        Call(2, "llm.embed", raw(["x", 70000, -40000, 1.5])),
-        Return(1, VALUE),
-        Call(3, "a.b.c", raw([])),
-        Result(VALUE),
-    ],
-    [
-        Ready(PROTOCOL_VERSION, "javascript", "SpiderMonkey", {}),
-        Call(1, "llm.stream", raw([[1, 2, 3]]), 2),
-        Credit(1, 1),
-        Credit(1, 1),
-        Close(1),
-        Call(2, "llm.stream", raw([[1, 2, 3]]), 4),
-        Credit(2, 2),
-        Raise(1, ERROR),
-        Failure("error", ERROR, 3, 7, "x:3"),
-    ],
-    [
-        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {}),
-        *(Log("debug", "line " * n) for n in range(3)),
-        *(Call(n, "util.now", raw([])) for n in range(1, 7)),
-        Result(raw([[[[{"deep": [{}]}]]]])),
-    ],
-    [
-        Ready(PROTOCOL_VERSION, "lua", "Lua 5.4", {}),
-        Call(1, "llm.complete", raw(["x"])),
-        Trap(9, True),
-    ],
-]
-"""Legal against a host that answers as `answers` does."""
-
-BODIES: Final = [[encode(m) for m in messages] for messages in CONVERSATIONS]
-FOREIGN: Final = [encode(m) for m in (START, Reply(1, NULL), Fault(1, ERROR), Chunk(1, NULL))]
-"""What only the host may say."""
-
-FIRST_BYTES: Final = bytes([*range(0x7E, 0xA2), *range(0xC0, 0xE1), 0xFF, 0x00])
-COUNTS: Final = (
-    b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdc\xff\xff", b"\xde\xff\xff",
-    b"\xdb\xff\xff\xff\xff", b"\xc6\x7f\xff\xff\xff", b"\xcf\xff" + bytes(7), b"\x91" * 80,
-)  # fmt: skip
-
-
-# --- mutations of one body -----------------------------------------------------------------------
-
-
-def flip(body: bytearray, rng: random.Random) -> None:
-    body[rng.randrange(len(body))] ^= 1 << rng.randrange(8)
-
-
-def retype(body: bytearray, rng: random.Random) -> None:
-    body[rng.randrange(len(body))] = rng.choice(FIRST_BYTES)
-
-
-def count(body: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(body))
-    body[at : at + rng.randrange(3)] = rng.choice(COUNTS)
-
-
-def cut(body: bytearray, rng: random.Random) -> None:
-    del body[rng.randrange(len(body)) :]
-
-
-def lose(body: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(body))
-    del body[at : at + rng.randrange(1, 5)]
-
-
-def repeat(body: bytearray, rng: random.Random) -> None:
-    at = rng.randrange(len(body))
-    body[at:at] = body[at : at + rng.randrange(1, 9)]
-
-
-def splice(body: bytearray, rng: random.Random) -> None:
-    other = rng.choice(rng.choice(BODIES))
-    body[rng.randrange(len(body)) :] = other[rng.randrange(len(other)) :]
-
-
-def number(body: bytearray, rng: random.Random) -> None:
-    """Another identifier, where most messages have theirs: after the tag."""
-    at = 2 + (body[1] & 0x1F) if len(body) > 1 else 0
-    body[at : at + 1] = rng.choice((b"\x00", b"\x02", b"\x07", b"\xff", b"\xcc\x01", b"\xc0"))
-
-
-MUTATIONS: Final[list[Callable[[bytearray, random.Random], None]]] = [
-    flip, retype, count, cut, lose, repeat, splice, number,
-]  # fmt: skip
-
-
-# --- mutations of the stream ---------------------------------------------------------------------
-
-
-def mutated(rng: random.Random) -> tuple[bytes, int]:
-    """The bytes of one conversation, and how many of its frames were mutated."""
-    bodies = list(rng.choice(BODIES))
-    changed = shuffled(bodies, rng) if rng.random() < 0.3 else 0
-    stream = bytearray()
-    for body in bodies:
-        data = body
-        if rng.random() < 0.25:
-            changed += 1
-            copy = bytearray(body)
-            for _ in range(rng.choice((1, 1, 2))):
-                if copy:
-                    rng.choice(MUTATIONS)(copy, rng)
-            data = bytes(copy)
-        length = len(data)
-        if rng.random() < 0.01:
-            changed += 1
-            length = rng.choice((0, 1, length + 1, length - 1, 4097, 1 << 31, (1 << 32) - 1))
-        stream += max(length, 0).to_bytes(4, "big") + data
-    if rng.random() < 0.05:
-        changed += 1
-        del stream[rng.randrange(len(stream)) :]
-    return bytes(stream), changed
-
-
-def shuffled(bodies: list[bytes], rng: random.Random) -> int:
-    """Repeat, swap, drop or insert a frame; how many are then out of place."""
-    at, other = rng.randrange(len(bodies)), rng.randrange(len(bodies))
-    match rng.randrange(5):
-        case 0:
-            bodies.insert(other, bodies[at])
-        case 1:
-            bodies[at], bodies[other] = bodies[other], bodies[at]
-            return 2
-        case 2:
-            del bodies[at]
-        case 3:
-            bodies.insert(at, rng.choice(FOREIGN))
-        case 4:
-            bodies.insert(at, rng.choice(rng.choice(BODIES)))
-    return 1
-
-
-# --- the host under test -------------------------------------------------------------------------
-
-
-def answers(message: object) -> Iterator[HostMessage]:
-    """What the host says to a message: enough to open every state of the ledger."""
-    match message:
-        case Ready():
-            yield START
-        case Call(id=number, credit=0):
-            if number == 1:
-                yield Invoke(1, 1, raw([]))
-            yield Reply(number, NULL)
-        case Call(id=number):
-            if number == 2:
-                yield Invoke(1, 1, raw([]))
-            yield Chunk(number, NULL)
-            yield Chunk(number, NULL)
-        case Credit(id=number):
-            yield Chunk(number, NULL)
-        case Close(id=number):
-            yield Fault(number, ERROR)
-
-
-Outcome = tuple[list[bytes], str, State]
-
-
-class Host:
-    """A host that reads, answers, and keeps the outcome."""
-
-    def __init__(self) -> None:
-        self.connection = Connection(Role.HOST, CAPS)
-        self.heard: list[bytes] = []
-        self.error = ""
-
-    def feed(self, data: bytes) -> None:
-        """Raises whatever is not a `RemoteProtocolError`."""
-        if not self.error:
-            self.connection.receive_data(data)
-            self._drain()
-
-    def end(self) -> Outcome:
-        """Raises whatever is not a `RemoteProtocolError`."""
-        if not self.error:
-            self.connection.receive_eof()
-            self._drain()
-        return self.heard, self.error, self.connection.state
-
-    def _drain(self) -> None:
-        try:
-            while (message := self.connection.next_message()) is not NEED_DATA:
-                self.heard.append(encode(message))
-                for answer in answers(message):
-                    self._send(answer)
-        except RemoteProtocolError as error:
-            self.error = str(error)
-
-    def _send(self, answer: HostMessage) -> None:
-        try:
-            self.connection.send(answer)
-        except LocalProtocolError:
-            return  # the worker's mutated course left no room for it
-
-
-def whole(data: bytes, _rng: random.Random) -> Iterator[bytes]:
-    yield data
-
-
-def single(data: bytes, _rng: random.Random) -> Iterator[bytes]:
-    for at in range(len(data)):
-        yield data[at : at + 1]
-
-
-def pieces(data: bytes, rng: random.Random) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        size = rng.choice((1, 2, 5, 20, 80, 300))
-        yield data[at : at + size]
-        at += size
-
-
-def outcome(data: bytes, rng: random.Random, split: Callable[..., Iterator[bytes]]) -> Outcome:
-    host = Host()
-    for piece in split(data, rng):
-        host.feed(piece)
-        if host.error:
+def mutated(stage: Stage, rng: random.Random) -> bytes:
+    """One frame that is not the one that is due."""
+    if rng.random() < 0.15:
+        body = one_of(rng, EVERY_BODY)
+        if body is not stage.due and rng.random() < 0.5:
+            return len(body).to_bytes(4, "big") + body  # out of place, and nothing else
+    else:
+        body = stage.due
+    copy = bytearray(body)
+    while copy == body or rng.random() < 0.25:
+        if not copy:
             break
-    return host.end()
+        one_of(rng, MUTATIONS)(copy, rng)
+    length = len(copy)
+    if rng.random() < 0.02:
+        length = one_of(rng, (*LENGTHS, length + 1, max(length - 1, 0)))
+    return length.to_bytes(4, "big") + copy
 
 
-class Broken(AssertionError):
-    """The invariant does not hold; the message repeats the case."""
+def single(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def pieces(data: bytes, rng: random.Random) -> list[bytes]:
+    """Two pieces or three, often cut inside a header."""
+    cut, other = below(rng, len(data) + 1), below(rng, 10)
+    if other >= cut:
+        return [data[:cut], data[cut:]]
+    return [data[:other], data[other:cut], data[cut:]]
 
 
 @dataclass
@@ -304,76 +92,135 @@ class Summary:
     """What a run of the fuzzer did."""
 
     frames: int = 0
-    """Frames that a host judged: messages, and the one that ended the connection. Each counts
-    once, however often its conversation was fed."""
-    mutated: int = 0
-    conversations: int = 0
-    breaches: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-    """Processor time."""
+    """Frames that were mutated or out of place."""
+    parsed: int = 0
+    """Conversations that ended well all the same."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Rule to how often it was broken."""
+    cpu: float = 0.0
+    """Seconds of processor time, all processes together."""
+    rss: int = 0
+    """Peak resident bytes of the greatest process."""
+    growth: int = 0
+    """Bytes by which the peak of a process grew after its first batch, at most."""
+    jobs: int = 1
+    wall: float = 0.0
+
+    def add(self, other: Summary) -> None:
+        """Take in what another process did."""
+        self.frames += other.frames
+        self.parsed += other.parsed
+        self.refused += other.refused
+        self.cpu += other.cpu
+        self.rss = max(self.rss, other.rss)
+        self.growth = max(self.growth, other.growth)
 
     def __str__(self) -> str:
-        parsed = self.conversations - self.breaches
+        refused = self.refused.total()
+        first = (
+            f"{self.frames:,} mutated frames in {self.wall:,.0f} s on {self.jobs} processes "
+            f"(CPython {platform.python_version()}, {platform.machine()}), no failure"
+        )
+        rates = (
+            f"{self.frames / self.cpu:,.0f} frames per second of a core; each fed whole, one in "
+            "four again in pieces, one in 128 byte by byte"
+        )
+        memory = (
+            f"peak memory {self.rss / 1e6:.0f} MB, {self.growth / 1e6:.1f} MB of it while fuzzing"
+        )
         lines = [
-            f"{self.frames} frames judged in {self.conversations} conversations",
-            f"{self.mutated} frames mutated or out of place",
-            f"{self.breaches} conversations ended in a breach, {parsed} parsed to their end",
-            f"{self.seconds:.1f} s of processor time, {self.frames / self.seconds:.0f} frames/s",
+            first,
+            rates,
+            f"{self.parsed:,} conversations parsed to their end, {refused:,} were refused",
+            memory,
         ]
-        most = sorted(self.reasons.items(), key=lambda item: -item[1])
-        return "\n".join(lines + [f"{n:>9}  {reason}" for reason, n in most])
+        return "\n".join(lines + [f"{n:>12,}  {rule}" for rule, n in self.refused.most_common()])
 
 
-def reason_of(error: str) -> str:
-    """The rule without its numbers, for the summary."""
-    words = error.removeprefix("the worker broke the protocol: ").split()
-    return " ".join(w for w in words[:8] if not any(c.isdigit() or c in "'`" for c in w))
+_DETAIL: Final = re.compile(r"['\"].*|, at byte.*|-?\d[0-9a-fx]*")
+_RULE_MAX: Final = 60
 
 
-def judge(data: bytes, rng: random.Random, turn: int) -> Outcome:
-    """Feed one conversation whole and in pieces; the outcomes must be equal."""
-    first = outcome(data, rng, whole)
-    # Byte by byte costs twenty times as much as whole, so one conversation in sixteen has it.
-    again = outcome(data, rng, single if turn % 16 == 0 else pieces)
-    if first != again:
-        raise Broken(f"whole: {first}\nin pieces: {again}")
-    if bool(first[1]) == (first[2] is State.DONE):
-        raise Broken(f"neither parsed nor refused: {first}")
-    return first
+def rule_of(error: str) -> str:
+    """The rule that was broken, without its numbers."""
+    text = error.removeprefix("the worker broke the protocol: ")
+    text = text.removeprefix("a frame that breaks the rules of values: ")
+    return _DETAIL.sub("#", text[:_RULE_MAX])
 
 
-def fuzz(frames: int, seed: int) -> Summary:
-    """Judge at least `frames` frames. Raises `Broken`."""
-    summary = Summary()
-    rng = random.Random()  # noqa: S311 - a fuzzer must repeat itself
-    began = time.process_time()
-    while summary.frames < frames:
-        turn = summary.conversations
-        rng.seed(seed << 40 | turn)
-        data, changed = mutated(rng)
-        try:
-            heard, error, _ = judge(data, rng, turn)
-        except Exception as broken:
-            raise Broken(f"seed {seed}, conversation {turn}, bytes {data.hex()}") from broken
-        summary.conversations += 1
-        summary.mutated += changed
-        summary.frames += len(heard) + bool(error)
-        summary.breaches += bool(error)
-        if error:
-            reason = reason_of(error)
-            summary.reasons[reason] = summary.reasons.get(reason, 0) + 1
-    summary.seconds = time.process_time() - began
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def fuzz_batches(seed: int, first: int, count: int) -> Summary:
+    """Judge every case of `count` batches. Raises `Broken`."""
+    summary = Summary(frames=count * BATCH)
+    began, peak = time.process_time(), 0
+    for batch in range(first, first + count):
+        for stage, data, parts in cases(seed, batch):
+            try:
+                _, error, _ = judge(stage, data, parts)
+            except Exception as broken:
+                again = f"python -m tests.protocol.fuzz --seed {seed} --batch {batch}"
+                raise Broken(f"repeat: {again}\nbytes: {data.hex()}\n{broken!r}") from broken
+            if error:
+                summary.refused[rule_of(error)] += 1
+            else:
+                summary.parsed += 1
+        peak = peak or _peak()
+    summary.cpu = time.process_time() - began
+    summary.rss, summary.growth = _peak(), _peak() - peak
+    if summary.growth > GROWTH_MAX:
+        raise Broken(f"grew by {summary.growth} bytes in batches {first} to {batch}, seed {seed}")
     return summary
+
+
+def fuzz(frames: int, seed: int, jobs: int = 1) -> Summary:
+    """Judge at least `frames` mutated frames on `jobs` processes. Raises `Broken`."""
+    total = Summary(jobs=jobs)
+    began = time.monotonic()
+    batches = -(-frames // BATCH)
+    tasks = [(seed, at, min(TASK, batches - at)) for at in range(0, batches, TASK)]
+    if jobs == 1:
+        for task in tasks:
+            total.add(fuzz_batches(*task))
+    else:
+        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+            for done in pool.imap_unordered(_fuzz_task, tasks):
+                total.add(done)
+                _progress(total, frames, time.monotonic() - began)
+    total.wall = time.monotonic() - began
+    return total
+
+
+def _fuzz_task(task: tuple[int, int, int]) -> Summary:
+    return fuzz_batches(*task)
+
+
+def _progress(total: Summary, frames: int, seconds: float) -> None:
+    if sys.stderr.isatty():
+        left = seconds / total.frames * (frames - total.frames) / 60
+        sys.stderr.write(f"\r{total.frames:,} of {frames:,}, {left:.0f} minutes left ")
 
 
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--frames", type=int, default=1_000_000, help="how many frames to judge")
+    parser.add_argument("--frames", type=int, default=1_000_000, help="how many frames to mutate")
     parser.add_argument("--seed", type=int, default=1, help="where the random numbers begin")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--batch", type=int, help="repeat this batch, and nothing else")
     flags = parser.parse_args()
-    sys.stdout.write(f"{fuzz(flags.frames, flags.seed)}\n")
+    if flags.batch is not None:
+        sys.stdout.write(f"{fuzz_batches(flags.seed, flags.batch, 1)}\n")
+        return 0
+    trial = fuzz_batches(flags.seed, 0, 2)
+    minutes = flags.frames * trial.cpu / trial.frames / flags.jobs / 60
+    sys.stderr.write(
+        f"{flags.frames:,} mutated frames from seed {flags.seed} on {flags.jobs} processes: about "
+        f"{minutes:.0f} minutes at {trial.frames / trial.cpu:,.0f} frames per second of a core\n"
+    )
+    sys.stdout.write(f"{fuzz(flags.frames, flags.seed, flags.jobs)}\n")
     return 0
 
 

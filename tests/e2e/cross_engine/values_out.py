@@ -11,7 +11,7 @@ for _ in range(63):
     NESTED_64 = [NESTED_64]
 
 TOO_HEAVY = (
-    "a value that weighs more than 131000 cannot cross (a number 1, text 8, a list or map 24 and "
+    "a value that weighs more than 102328 cannot cross (a number 1, text 8, a list or map 24 and "
     "what is in it); send it in parts or as JSON text"
 )
 
@@ -226,8 +226,8 @@ CASES = (
     ),
     gives(
         "70000 elements",
-        "local t = {} for i = 1, 70000 do t[i] = 1 end return t",
-        "return new Array(70000).fill(1)",
+        "local t = {} for i = 1, 60000 do t[i] = 1 end return t",
+        "return new Array(60000).fill(1)",
         [1] * 70000,
     ),
     gives(
@@ -317,14 +317,14 @@ CASES = (
     ),
     refused(
         "too many elements",
-        "local t = {} for i = 1, 131072 do t[i] = true end return t",
-        "return new Array(131072).fill(true)",
+        "local t = {} for i = 1, 102400 do t[i] = true end return t",
+        "return new Array(102400).fill(true)",
         TOO_HEAVY,
     ),
     refused(
         "too many elements in all",
-        "local t = {} for i = 1, 70000 do t[i] = 1 end return {a = {t, {b = t}}}",
-        "const t = new Array(70000).fill(1); return { a: [t, { b: t }] }",
+        "local t = {} for i = 1, 60000 do t[i] = 1 end return {a = {t, {b = t}}}",
+        "const t = new Array(60000).fill(1); return { a: [t, { b: t }] }",
         f"{TOO_HEAVY} at $.a[1].b",
         "$.a[1].b",
     ),
