@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from llmspell_protocol import Log
 
 from .._attack import peer
-from ._frames import READY, SOON, call, encode, says
+from ._frames import READY, SOON, call, encode
 from .values import LEGAL_MAPS
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ _PIECE: Final = 1000
 """Frames in one write."""
 _UNLIMITED: Final = {"max_calls": 1_000_000}
 """So that something else has to end it."""
+_LITTLE: Final = {"max_output": 256 * 1024}
+"""A flood of the smallest entries takes a second of the supervisor for each megabyte."""
+_FEW: Final = {"max_calls": 20}
 _PIPE: Final = 65536
 """Bytes that a pipe holds (pipe(7))."""
 _DEAF: Final = ("wall_limit",)
@@ -39,7 +42,7 @@ def _log_flood(name: str, title: str, level: LogLevel, text: str, **more: Any) -
             wire.send(piece)
 
     run.__name__ = name
-    peer("P26", title, verdicts=("output_limit",), **more)(run)
+    peer("P26", title, verdicts=("output_limit",), policy=_LITTLE, **more)(run)
 
 
 _log_flood("empty lines", "empty lines as fast as the pipe takes them", "log", "")
@@ -50,9 +53,6 @@ _log_flood("unfinished lines", "text that never ends its line", "write", "x")
 _log_flood("debug lines", "lines that nobody sees", "debug", "x" * 100)
 _log_flood("escaped characters", "characters that are four times as long when shown", "log",
            "\x1b" * 30_000)  # fmt: skip
-
-says("P14", "one call too many", "one open call more than granted",
-     *(encode(call(number)) for number in range(1, 12)))  # fmt: skip
 
 
 @peer("P14", "a hundred thousand calls at once", policy=_UNLIMITED)
@@ -93,6 +93,7 @@ def never_read(wire: Wire) -> None:
     "large requests, and no answer read",
     # Whatever comes first on a machine of its speed.
     verdicts=("call_limit", "protocol_violation"),
+    policy=_FEW,
 )
 def large_and_never_read(wire: Wire) -> None:
     text = "x" * 1_000_000
@@ -118,7 +119,7 @@ def new_names(wire: Wire) -> None:
         wire.answer()
 
 
-@peer("P02", "calls of a megabyte as fast as they are refused", verdicts=("call_limit",))
+@peer("P02", "calls as heavy as may be, as fast as they are refused", verdicts=("call_limit",))
 def large_calls(wire: Wire) -> None:
     arguments: list[Any] = [{}] * LEGAL_MAPS
     number = 0
