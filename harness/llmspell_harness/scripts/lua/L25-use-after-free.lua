@@ -39,13 +39,15 @@ for size = 1, 6 do
 end
 
 -- Finalisers that collect, resurrect, yield, and drop what is being closed.
-local kept = {}
+local kept, over = {}, false
 local function revive(object)
   kept[#kept % 100 + 1] = object
   churn()
   collectgarbage()
   pcall(coroutine.wrap(function() coroutine.yield(churn()) end))
-  setmetatable(object, getmetatable(object))
+  if not over then
+    setmetatable(object, getmetatable(object))
+  end
 end
 for i = 1, 60 do
   local chain = setmetatable({ i, kept }, { __gc = revive, __close = revive, __mode = "kv" })
@@ -65,6 +67,9 @@ for i = 1, 60 do
     collectgarbage()
   end
 end
+
+over, kept = true, {}
+collectgarbage()
 
 -- _ENV as a constant, upvalues of loops that end early, errors about their own messages.
 local texts = {

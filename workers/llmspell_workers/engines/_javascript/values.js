@@ -20,6 +20,8 @@ const HINTS = {
   "[object Number]": "a Number object cannot cross; a plain number can",
   "[object String]": "a String object cannot cross; a plain string can",
   "[object Boolean]": "a Boolean object cannot cross; a plain boolean can",
+  "[object BigInt]": "a BigInt object cannot cross; a plain bigint can",
+  "[object Symbol]": "a Symbol object cannot cross",
   "[object ArrayBuffer]": "an ArrayBuffer cannot cross; a Uint8Array can",
   "[object DataView]": "a DataView cannot cross; a Uint8Array can",
   "[object Generator]": "a generator cannot cross; see Array.from",
@@ -34,7 +36,7 @@ class ConversionRefused {
   }
 }
 
-const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const NAME = setPrototypeOf(/^[A-Za-z_][A-Za-z0-9_]*$/, null);  // or its `test` asks for the `exec` of a spell
 const PATH_KEY = 40;  // characters of a key in a path
 
 const pathText = (walk, depth) => {
@@ -96,6 +98,8 @@ const copyBigInt = (walk, value, depth) => {
 
 const copyArray = (walk, value, depth) => {
   const length = value.length;
+  // A proxy answers what it likes: less than nothing would win back weight that was spent.
+  if (!isSafeInteger(length) || length < 0) refuse(walk, depth, "a list without a length cannot cross");
   enter(walk, value, depth, length);
   const copied = list();
   for (let i = 0; i < length; i++) {

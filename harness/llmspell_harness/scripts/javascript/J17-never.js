@@ -1,0 +1,5 @@
+// id = "J17"
+// title = "a result that never resolves"
+// expect = ["script_error"]
+
+return { then() {} };
