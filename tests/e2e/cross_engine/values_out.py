@@ -226,8 +226,8 @@ CASES = (
     ),
     gives(
         "70000 elements",
-        "local t = {} for i = 1, 60000 do t[i] = 1 end return t",
-        "return new Array(60000).fill(1)",
+        "local t = {} for i = 1, 70000 do t[i] = 1 end return t",
+        "return new Array(70000).fill(1)",
         [1] * 70000,
     ),
     gives(
