@@ -77,12 +77,18 @@ def test_a_forbidden_system_call_is_no_want_of_memory() -> None:
 
 
 def test_a_limit_that_was_passed_on_the_way_is_not_a_forged_trap() -> None:
-    exited = Exited(1, signal.SIGXCPU, 0.0, 0)
+    exited = Exited(1, signal.SIGXCPU, POLICY.cpu, 0)
     found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=False, trap=Trap(41, False))
     assert found.verdict == "cpu_limit"
     exited = Exited(1, signal.SIGKILL, 0.0, 0)
     found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=True, trap=Trap(41, False))
     assert found.verdict == "memory_limit"
+
+
+def test_the_kernels_signal_for_processor_time_counts_when_the_time_was_used() -> None:
+    for cpu, verdict in ((POLICY.cpu, "cpu_limit"), (POLICY.cpu / 2, "engine_crash")):
+        exited = Exited(1, signal.SIGXCPU, cpu, 0)
+        assert ending.from_exit(exited, POLICY, peak=0, out_of_memory=False).verdict == verdict
 
 
 def failed(kind: str, faults: set[str]) -> str:

@@ -178,7 +178,7 @@ EXITS = {
     "exit 0": ("protocol_violation", "exited with status 0"),
     "kill -SEGV $$": ("engine_crash", "SIGSEGV"),
     "kill -SYS $$": ("engine_crash", "a forbidden system call, and was killed"),
-    "kill -XCPU $$": ("cpu_limit", "10 s of processor time (limit: cpu)"),
+    "kill -XCPU $$": ("engine_crash", "ended by SIGXCPU"),  # it used none: its own doing
     "kill -KILL $$": ("engine_crash", "SIGKILL"),
 }
 
