@@ -29,6 +29,10 @@ ZYGOTE_PACKAGES: Final = (
 that hold these, and only these, are put on its path, at its end: never the current directory."""
 
 CONTROL_FD: Final = 3
+_ISOLATED: Final = ("-P", "-s", "-S")
+"""As `-I`, which would not look at the one variable that there is."""
+_ENVIRONMENT: Final = {"PYTHONMALLOC": "malloc"}
+"""No mappings of the interpreter's own: a locked worker cannot return them (`prepare_heap`)."""
 _PIPE_CAPACITY: Final = 64 * 1024
 """Bytes that a pipe holds (pipe(7))."""
 _MAX_ERRORS: Final = 4096
@@ -140,8 +144,8 @@ def _spawn(module: str, *arguments: str) -> tuple[int, int, int]:
         control, errors, null = theirs
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", "-c", _boot(module), *arguments],
-            {},
+            [sys.executable, *_ISOLATED, "-c", _boot(module), *arguments],
+            _ENVIRONMENT,
             file_actions=_file_actions({0: null, 1: null, 2: errors, CONTROL_FD: control}),
         )
     except OSError:

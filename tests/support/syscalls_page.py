@@ -22,9 +22,13 @@ _HALF: Final = (1 << 32) - 1
 _NAMES: Final = {
     ("read", 0): "fd",
     ("write", 0): "fd",
+    ("mmap", 0): "addr",
+    ("mmap", 1): "length",
     ("mmap", 2): "prot",
     ("mmap", 3): "flags",
     ("mmap", 4): "fd",
+    ("munmap", 0): "addr",
+    ("munmap", 1): "length",
     ("mremap", 3): "flags",
     ("madvise", 2): "advice",
     ("mprotect", 2): "prot",
@@ -176,6 +180,8 @@ def _words(call: str, check: Check, values: tuple[int, ...]) -> str:
     name = f"`{_NAMES[key]}`"
     if check.op == "le":
         return f"{name} at most {_VALUES[key][check.value]}"
+    if check.value == 0 and check.mask & (check.mask + 1) == 0 and key not in _BITS:
+        return f"{name} is whole blocks of {(check.mask + 1) >> 20} MiB"
     width = _HALF if check.mask <= _HALF else _WORD
     free = _flags(key, ~check.mask & width)
     if key in _VALUES:
@@ -186,7 +192,8 @@ def _words(call: str, check: Check, values: tuple[int, ...]) -> str:
     needed = _flags(key, value)
     if not needed:
         return f"{name} holds nothing but {_or(free)}"
-    return f"{name} is {' and '.join(needed)}; {_or(free)} at will"
+    also = f"; {_or(free)} at will" if free else ""
+    return f"{name} is {' and '.join(needed)}{also}"
 
 
 def _flags(key: tuple[str, int], bits: int) -> list[str]:

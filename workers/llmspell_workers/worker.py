@@ -70,7 +70,8 @@ def run_worker(
 
 def _address_space(engine: ScriptEngine, options: WorkerOptions) -> int | None:
     spare = engine.address_space
-    return None if spare is None else options.memory + spare
+    # A JIT reserves gigabytes that it never touches.
+    return None if spare is None or options.jit else options.memory + spare
 
 
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:

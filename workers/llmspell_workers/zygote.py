@@ -19,7 +19,15 @@ import msgspec
 
 from llmspell_protocol import control
 
-from .containment import LayerMissing, Layers, detach, jail, prepare_filter, prepare_trap
+from .containment import (
+    LayerMissing,
+    Layers,
+    detach,
+    jail,
+    prepare_filter,
+    prepare_heap,
+    prepare_trap,
+)
 from .engines import load_engine
 from .library import LIBRARY
 from .worker import run_worker
@@ -55,6 +63,7 @@ def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layer
     os.closerange(control.CONTROL_FD + 1, MAX_INHERITED)  # what an embedder left inheritable
     pipe = _socket.socket(fileno=control.CONTROL_FD)
     try:
+        prepare_heap()
         # Loaded before root's rights are given up: its interpreter may be readable to root only.
         engine = load()
         engine.preload()

@@ -6,6 +6,7 @@ import importlib
 from typing import Final
 
 MODULES: Final = (
+    "memory",
     "sockets",
     "files",
     "processes",

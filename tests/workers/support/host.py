@@ -47,7 +47,16 @@ from llmspell_protocol import (
     unpack,
 )
 from llmspell_workers._session import Session
-from llmspell_workers.containment import IN_FD, OUT_FD, Layers, Plan, _fds, _seccomp, compile_filter
+from llmspell_workers.containment import (
+    IN_FD,
+    OUT_FD,
+    Layers,
+    Plan,
+    _fds,
+    _seccomp,
+    compile_filter,
+    prepare_heap,
+)
 from llmspell_workers.containment._libc import prctl
 from llmspell_workers.engines._interface import EngineOptions, ScriptEngine, ScriptFailure
 
@@ -107,6 +116,7 @@ def engine_of(name: str) -> ScriptEngine:
     if name not in _loaded:
         module, attribute = ENGINES[name]
         engine: ScriptEngine = getattr(importlib.import_module(module), attribute)()
+        prepare_heap()
         engine.preload()
         _loaded[name] = engine
     return _loaded[name]

@@ -2,6 +2,7 @@
 
 from ._bpf import compile_filter
 from ._checklist import contain, detach, jail, self_test
+from ._heap import prepare_heap
 from ._layers import LayerMissing, Layers, LayerState
 from ._plan import IN_FD, OUT_FD, Plan
 from ._policy import (
@@ -51,6 +52,7 @@ __all__ = [
     "plain",
     "prctl_option",
     "prepare_filter",
+    "prepare_heap",
     "prepare_trap",
     "private_memory",
     "probe",

@@ -107,15 +107,22 @@ def at_most(index: int, value: int) -> Check:
     return Check(index, value, op="le")
 
 
+BLOCK: Final = 1 << 20
+"""Bytes of a chunk of SpiderMonkey's collector. In blocks like this a page of page tables, and one
+of the level above, cost no more than 0.8 % of the memory that they are for."""
+
 # --- the rules that engines share -------------------------------------------------------------
 
 _EBADF: Final = 9
+_ENOMEM: Final = 12
+_EINVAL: Final = 22
 _PROT_READ_WRITE: Final = 0b011
 _PROT_EXEC: Final = 0b100
 _MAP_PRIVATE_ANONYMOUS: Final = 0x22
 _MAP_HARMLESS: Final = 0x10 | 0x4000 | 0x2_0000  # FIXED, NORESERVE, STACK
-_MREMAP_MAYMOVE: Final = 1
+_MAY_MOVE: Final = only_bits(3, 1)  # MREMAP_MAYMOVE, and never to a place of one's choice
 _ADVICE: Final = (4, 8)  # DONTNEED, FREE
+_HUGE_OR_NOT: Final = (14, 15)  # HUGEPAGE, NOHUGEPAGE
 _FUTEX_PRIVATE: Final = 128
 _FUTEX_CLOCK_REALTIME: Final = 256
 _FUTEX_OPS: Final = (0, 1, 9, 10)  # WAIT, WAKE and both with a bit set; never PI or requeue
@@ -141,25 +148,62 @@ def _through(name: str, reason: str, descriptors: tuple[int, ...]) -> tuple[Sysc
 
 
 def private_memory(
-    *, jit: bool = False, advice: tuple[int, ...] = _ADVICE
+    *, blocks: bool = False, jit: bool = False, advice: tuple[int, ...] = _ADVICE
 ) -> tuple[SyscallRule, ...]:
-    """mmap, munmap, mremap, madvise, mprotect and brk of private memory, never a file.
+    """Private memory that its limit (RLIMIT_DATA) counts to the last page, and its page tables.
 
-    Executable only for a JIT. `advice` are the madvise(2) values that the allocator gives.
+    It only ever grows at the end of the heap, by brk(2); with `blocks` also by whole, aligned blocks
+    of `BLOCK` bytes. What else an allocator tries is answered like a lack of memory, and it goes
+    on with the heap. That leaves out every way to memory that the limit does not see: pages that
+    are written and then made read-only, a stack that mremap(2) makes larger, reserves, and single
+    pages far apart, each of which costs another one of page tables.
+
+    `advice` are the madvise(2) values that the allocators give. A JIT has to change the rights of
+    its pages, so with `jit` only files, sharing and growing stacks are out.
     """
     prot = only_bits(2, _PROT_READ_WRITE | (_PROT_EXEC if jit else 0))
     private = Check(3, _MAP_PRIVATE_ANONYMOUS, _ALL & ~_MAP_HARMLESS)
+    small = "no advice parts a mapping in two, each of which the kernel has to remember"
     advise = (
-        SyscallRule("madvise", "the allocators say how pages are used", (is_int(2, a),))
-        for a in advice
+        *(
+            SyscallRule("madvise", "the allocators say how pages are used", (is_int(2, a),))
+            for a in advice
+        ),
+        *(SyscallRule("madvise", small, (is_int(2, a),), _EINVAL) for a in _HUGE_OR_NOT),
     )
+    brk = SyscallRule("brk", "malloc grows its heap")
+    if jit:
+        mremap = SyscallRule("mremap", "realloc grows a large block", (_MAY_MOVE,))
+        return (
+            SyscallRule("mmap", "the allocators take memory", (prot, private, is_int(4, -1))),
+            SyscallRule("munmap", "the allocators return memory"),
+            mremap,
+            *advise,
+            SyscallRule("mprotect", "a JIT writes code and then runs it", (prot,)),
+            brk,
+        )
+    other = "malloc goes on with its heap"
     return (
-        SyscallRule("mmap", "the allocators take memory", (prot, private, is_int(4, -1))),
-        SyscallRule("munmap", "the allocators return memory"),
-        SyscallRule("mremap", "realloc grows a large block", (only_bits(3, _MREMAP_MAYMOVE),)),
+        *(_blocks() if blocks else ()),
+        SyscallRule("mmap", other, (prot, private, is_int(4, -1)), _ENOMEM),
+        SyscallRule("munmap", "what an allocator took before the lock stays", errno=_ENOMEM),
+        SyscallRule("mremap", other, (_MAY_MOVE,), _ENOMEM),
         *advise,
-        SyscallRule("mprotect", "malloc grows an arena; an engine guards its pages", (prot,)),
-        SyscallRule("brk", "malloc grows the heap of the main thread"),
+        SyscallRule("mprotect", other, (prot,), _ENOMEM),
+        brk,
+    )
+
+
+def _blocks() -> tuple[SyscallRule, ...]:
+    """Memory in whole blocks, so that no page of page tables serves less than a block."""
+    place, size = (Check(index, 0, BLOCK - 1) for index in (0, 1))
+    writable = is_long(2, _PROT_READ_WRITE)
+    private = is_long(3, _MAP_PRIVATE_ANONYMOUS)
+    return (
+        SyscallRule(
+            "mmap", "the collector takes memory", (place, size, writable, private, is_int(4, -1))
+        ),
+        SyscallRule("munmap", "the collector returns memory", (place, size)),
     )
 
 

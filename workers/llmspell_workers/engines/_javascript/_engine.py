@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _PARTS: Final = ("primordials.js", "values.js", "inspect.js", "runtime.js")
 
 _ENOENT: Final = 2
+_EINVAL: Final = 22
 _ENOSYS: Final = 38
-_MADV: Final = (4, 8, 14, 15)  # DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE: libmozjs and its jemalloc
 _PR_SET_VMA: Final = 0x53564D41
 _PR_SET_NAME: Final = 15
 
@@ -71,8 +71,8 @@ class JavaScriptEngine:
 
     name: ClassVar[str] = "javascript"
     suffixes: ClassVar[tuple[str, ...]] = (".js", ".mjs")
-    address_space: ClassVar[int | None] = None
-    """SpiderMonkey reserves gigabytes that it never touches."""
+    address_space: ClassVar[int | None] = 72 << 20
+    """Bytes: files 54 MB, the stack 8, and some for what is mapped for a moment only."""
 
     _core: NativeCore
     _source: str
@@ -108,7 +108,7 @@ class JavaScriptEngine:
                 *write_only_to(),
                 *plain(select="wait for the supervisor and for timers at once"),
                 *futex(),
-                *private_memory(jit=jit, advice=_MADV),
+                *private_memory(blocks=True, jit=jit),
                 *plain(
                     getrandom="Math.random, hash seeds and util.uuid",
                     getpid="rare paths of the engine; the number is of its own namespace",
@@ -119,7 +119,13 @@ class JavaScriptEngine:
                     "timers and Date, where the vDSO cannot tell the time",
                     "rare paths of the engine that wait without a lock",
                 ),
-                *prctl_option(_PR_SET_VMA, _PR_SET_NAME),
+                *prctl_option(_PR_SET_NAME),
+                SyscallRule(
+                    "prctl",
+                    "names of mappings take memory of the kernel",
+                    (is_int(0, _PR_SET_VMA),),
+                    _EINVAL,
+                ),
                 *denied(
                     _ENOENT,
                     readlink="Date and Intl look where /etc/localtime leads; UTC it is",

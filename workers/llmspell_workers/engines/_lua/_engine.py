@@ -91,8 +91,8 @@ class LuaEngine:
 
     name: ClassVar[str] = "lua"
     suffixes: ClassVar[tuple[str, ...]] = (".lua",)
-    address_space: ClassVar[int | None] = 512 << 20
-    """Bytes: what the interpreter maps without writing to it, some 100 MB, several times over."""
+    address_space: ClassVar[int | None] = 28 << 20
+    """Bytes: files 10 MB, the stack 8, and as much again as a larger build of CPython may need."""
 
     _runtime: lua54.LuaRuntime
     _main: Any
