@@ -35,6 +35,8 @@ class Worker:
         """Bytes that its control group counted at most; 0 where the host does not count."""
         self.out_of_memory = False
         """Whether the kernel killed in its control group for want of memory."""
+        self.number_on_host = -1
+        """The pid that it has or had in our own namespace; never to be signalled by."""
         self._pidfd = -1
         self._clock: int | None = None
 
@@ -42,7 +44,8 @@ class Worker:
         """Take over the pidfd that the zygote sent. Raises `InvalidStateError` the second time."""
         self.forked.set_result(None)
         self._pidfd = pidfd
-        if (pid := _pid_of(pidfd)) > 0:
+        self.number_on_host = pid = _pid_of(pidfd)
+        if pid > 0:
             # The processor clock of another process, as clock_getcpuclockid(3) makes its id.
             self._clock = (~pid << 3) | _CPUCLOCK_SCHED
 
@@ -78,7 +81,7 @@ class Worker:
     async def gone(self) -> None:
         """Wait until it has ended, by the word of the kernel alone."""
         if self._pidfd >= 0:
-            await _until_readable(self._pidfd)
+            await until_ended(self._pidfd)
 
     def fail(self, error: Exception) -> None:
         """There is no worker, or nobody will hear of it again."""
@@ -112,7 +115,8 @@ def _is_readable(pidfd: int) -> bool:
     return bool(poll.poll(0))
 
 
-async def _until_readable(pidfd: int) -> None:
+async def until_ended(pidfd: int) -> None:
+    """Wait for the end of a process; one that is dead and not yet reaped has ended."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 

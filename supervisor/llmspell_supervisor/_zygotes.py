@@ -21,11 +21,11 @@ import msgspec
 
 from llmspell_protocol import control
 
-from . import _launch
+from . import _launch, _strays
 from ._ahead import Ahead, Asked, ask
 from ._cgroups import Cgroups
 from ._errors import IsolationError, SupervisorError
-from ._worker import Worker
+from ._worker import Worker, until_ended
 
 BOOT_TIMEOUT: Final = 30.0
 """Seconds for a zygote to say Hello: it takes 0.1 to 0.5, more on a cold disk under load."""
@@ -36,6 +36,9 @@ FORKS_AT_ONCE: Final = 16
 fill the control socket, nor the count of descriptors that may be under way (unix(7))."""
 REAP_TIMEOUT: Final = 5.0
 """Seconds for a killed worker to be reaped; past it the whole zygote is killed."""
+STRAY_ROUNDS: Final = 16
+"""Looks at what a worker left behind. Each finds only what the one before made orphans; what goes on
+longer multiplies, and the whole namespace is ended at once."""
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds for a zygote to exit by itself, which takes 2 to 10 ms; past it it is killed."""
 
@@ -76,6 +79,9 @@ class Zygote:
         self._turns = asyncio.Semaphore(FORKS_AT_ONCE)
         self._launched: _launch.Launched | None = None
         self._pidfd = -1
+        self._first: int | None = None
+        """The zygote itself, pid 1 of its namespace, as the host numbers it."""
+        self._dead_strays: set[int] = set()
         self._hello: asyncio.Future[control.Hello] = asyncio.get_running_loop().create_future()
         self._silent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reaped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -274,8 +280,34 @@ class Zygote:
                 worker.kill()  # whose pidfd may have arrived since the first attempt
                 await asyncio.wait({worker.exited})
                 await worker.gone()  # which the zygote, if it died, could not tell
+                await self._kill_strays()
         except TimeoutError:
             self._die("a killed worker was not reaped")
+
+    async def _kill_strays(self) -> None:
+        """See `_strays`. Without any, which is always, it takes one look at /proc."""
+        for _ in range(STRAY_ROUNDS):
+            if self._first is None or self.dead or not (strays := await self._find_strays()):
+                return
+            pidfds = _strays.kill(self._first, strays)
+            await asyncio.gather(*map(until_ended, pidfds))
+            self._dead_strays |= strays  # they stay children until the zygote reaps them
+            for pidfd in pidfds:
+                os.close(pidfd)
+        self._die("a worker's processes multiply")
+
+    async def _find_strays(self) -> set[int]:
+        assert self._first is not None
+        found = set(_strays.children(self._first))
+        self._dead_strays &= found
+        found -= self._dead_strays | self._known()
+        pending = [w.forked for w in self._workers.values() if not w.forked.done()]
+        if found and pending:  # workers of whom we have not heard yet, perhaps
+            await asyncio.wait(pending)
+        return found - self._known()
+
+    def _known(self) -> set[int]:
+        return {worker.number_on_host for worker in self._workers.values()}
 
     # --- what it says ---------------------------------------------------------------------------
 
@@ -306,6 +338,7 @@ class Zygote:
         match message:
             case control.Hello():
                 self._hello.set_result(message)
+                self._first = _strays.first_process(self._launched.pid) if self._launched else None
                 if self._boot:
                     self._boot.cancel()
             case control.Unavailable(layer, reason, remedy):

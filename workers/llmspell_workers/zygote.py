@@ -8,6 +8,7 @@ and waits; the one that it forks is pid 1 in there and does everything else.
 from __future__ import annotations
 
 import _socket
+import contextlib
 import gc
 import os
 import select
@@ -44,6 +45,10 @@ MAX_DESCRIPTORS: Final = 8
 _DESCRIPTOR: Final = struct.Struct("i")
 """One descriptor in the ancillary data of SCM_RIGHTS (unix(7))."""
 
+_ANY_CHILD: Final = 0x4000_0000
+"""__WALL: also one that was cloned to end without a signal (wait(2))."""
+_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT | _ANY_CHILD
+"""Which child has ended, without reaping it (waitid(2))."""
 MAX_INHERITED: Final = 1 << 30
 """Above every descriptor: close_range(2) looks only at those that are open."""
 
@@ -175,6 +180,15 @@ class Zygote:
         _, status, usage = os.wait4(pid, 0)
         cpu = usage.ru_utime + usage.ru_stime
         _say(self._pipe, control.Exited(worker, status, cpu, usage.ru_maxrss * 1024))
+        self._bury_strays()
+
+    def _bury_strays(self) -> None:
+        """Reap what a worker left behind and the supervisor has killed: pid 1 is its parent now."""
+        known = {pid for pid, _ in self._workers.values()}
+        with contextlib.suppress(ChildProcessError):  # no child at all, which is usual
+            # A worker that has ended is left alone, and what comes after it waits for the next time.
+            while (ended := os.waitid(os.P_ALL, 0, _LOOK)) and ended.si_pid not in known:
+                os.waitpid(ended.si_pid, _ANY_CHILD)
 
 
 # As `socket.recv_fds`, which imports `array` when it is called: here there is no file to import

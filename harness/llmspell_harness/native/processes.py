@@ -159,3 +159,19 @@ declare(
     Row("setpgid", "leave its group", ("setpgid", 0, 0)),
     walls=FILTERS,
 )
+
+
+@native("O04", "a tree of daemons", walls=(*PROCESS, "zygote_seccomp"))
+def tree(targets: Targets) -> str:
+    size = targets.get("tree", _FORKS)
+    for _ in range(size):
+        if call("fork") == 0:
+            call("setsid")
+            if call("fork") == 0:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+                while True:
+                    call("pause")
+            call("exit_group", 0)
+    while "tree" in targets:
+        call("pause")
+    return f"{size} daemons"
