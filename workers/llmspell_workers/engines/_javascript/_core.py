@@ -142,6 +142,8 @@ class NativeCore:
         self._kept = (jobs, rejections)  # their roots live as long as these
         self._job_array, self._rejections = _root(jobs), _root(rejections)
         self.jobs = 0
+        self.lost_job = False
+        """There was no memory for one. What waits for it waits for ever."""
 
     def evaluate(self, source: str, name: str, line: int = 1) -> Any:
         """Run `source` as a classic script whose first line errors call `name:line`."""
@@ -162,9 +164,10 @@ class NativeCore:
         self._set_jobs(self._context, ctypes.addressof(self._job_queue))
 
     def _enqueue(self, _queue: int, context: int, _promise: int, job: int) -> bool:
-        place = self.jobs
-        self.jobs = place + 1
-        return bool(self._define_object(context, self._job_array, place, job, _ENUMERATE))
+        kept = bool(self._define_object(context, self._job_array, self.jobs, job, _ENUMERATE))
+        self.jobs += kept
+        self.lost_job |= not kept
+        return kept
 
     def _reject(self, context: int, _muted: bool, promise: int, state: int, _data: int) -> None:
         if self._append(context, self._rejections, self._define_object, promise):

@@ -107,6 +107,7 @@ class Run:
             "timer": self._timer, "untimer": self._untimer, "result": self._result,
             "failure": self._fail,
         }  # fmt: skip
+        self._core = core
         self._realm = Realm(core, prelude, self._host_function())
 
     def value(self) -> bytes:
@@ -124,7 +125,7 @@ class Run:
         if self._failure is not None:
             raise self._failure
         if self._value is None:
-            raise ScriptFailure("error", ErrorInfo("Script", _STUCK))
+            raise _out_of_memory() if self._core.lost_job else _stuck()
         return self._value
 
     def _world(self) -> str:
@@ -279,10 +280,18 @@ def _info(info: ErrorInfo) -> str:
     return msgspec.json.encode(fields).decode()
 
 
+def _out_of_memory() -> ScriptFailure:
+    return ScriptFailure("memory", ErrorInfo("Script", "out of memory"))
+
+
+def _stuck() -> ScriptFailure:
+    return ScriptFailure("error", ErrorInfo("Script", _STUCK))
+
+
 def _engine_failure(text: str) -> ScriptFailure:
     """The engine failed where no script could catch it."""
     if "out of memory" in text:
-        return ScriptFailure("memory", ErrorInfo("Script", "out of memory"))
+        return _out_of_memory()
     return ScriptFailure(
         "error", ErrorInfo("Script", text.strip().splitlines()[-1] if text else "?")
     )
