@@ -19,7 +19,7 @@ local function fills(name, grow)
     end
   end)
   collectgarbage()
-  if ok or message ~= "not enough memory" then
+  if ok or not tostring(message):find("not enough memory$") then
     gains[#gains + 1] = name .. ": " .. tostring(message)
   end
 end
