@@ -64,10 +64,13 @@ SPARE: Final = 24 * MIB
 BEYOND: Final = 72 * MIB
 """Hidden bytes at which an attack is content. An engine holds 36 MB of its limit from the start."""
 
+_STACK: Final = 8 * MIB - 64 * 1024
+"""Bytes that the stack can grow to; a little is for what starts it."""
 _STACK_END: Final = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "__libc_stack_end").value or 0
 
 WAYS: Final[dict[str, Callable[[int], int]]] = {}
 """Every way by the name of its attack, for `hosts.memory`."""
+TITLES: Final[dict[str, str]] = {}
 
 
 def _way(
@@ -83,7 +86,8 @@ def _way(
         more.setdefault("policy", {"memory": MEMORY})
         more.setdefault("holds", ("memory_limit",))  # the group's own kill
         native(attack_id, title, walls=walls, **more)(attack)
-        WAYS[f"{attack_id} {take.__name__.replace('_', ' ')}"] = take
+        key = f"{attack_id} {take.__name__.replace('_', ' ')}"
+        WAYS[key], TITLES[key] = take, title
         return take
 
     return declare
@@ -115,9 +119,22 @@ def _plainly(goal: int) -> int:
         _touch(_map(MIB, _READ_WRITE, _PRIVATE_ANONYMOUS), MIB)
         return MIB
 
+    held = 0
     with contextlib.suppress(OSError):
-        return _until_refused(goal, step)
-    return 0
+        held = _until_refused(goal, step)
+    return held + _grow_heap(goal - held)
+
+
+def _grow_heap(goal: int) -> int:
+    start = end = call("brk", 0)
+    step = MIB
+    while end - start < goal and step >= PAGE:
+        if call("brk", end + step) == end + step:
+            _touch(end, step)
+            end += step
+        else:
+            step //= 2
+    return end - start
 
 
 def _until_refused(goal: int, step: Callable[[], int]) -> int:
@@ -356,3 +373,22 @@ def tables_of_moved_pages(goal: int) -> int:
         where = _SPREAD + i * _TABLE_SPAN
         call("mremap", base + i * PAGE, PAGE, PAGE, _MAY_MOVE | _FIXED, where)
     return 2 * pages * PAGE
+
+
+# --- what is left ---
+
+
+@_way("O19", "all memory that may be had at once", walls=("rlimits", "rlimits_closed", "cgroup"))
+def everything(goal: int) -> int:
+    goal += MEMORY
+    held = 0
+    places = iter(range(_SPREAD, _SPREAD + (_MOST_MAPS << 30), 1 << 30))
+    while held < goal:  # whole blocks, each with page tables of its own
+        try:
+            _touch(_map(MIB, _READ_WRITE, _PRIVATE_ANONYMOUS, next(places)), MIB)
+        except OSError:
+            break
+        held += MIB
+    held += _grow_heap(goal - held)
+    _touch(_STACK_END - _STACK, _STACK - MIB)  # the rest of it is in use
+    return held + _STACK
