@@ -36,7 +36,6 @@ def result(value: bytes) -> bytes:
 
 def says(attack_id: str, name: str, title: str, *bodies: bytes, **more: Any) -> None:
     """Declare a peer that sends these frames at once, says no more, and does not end."""
-
     # Packed: every worker holds what is declared here, and its limits count it.
     frames = zlib.compress(b"".join(len(body).to_bytes(4, "big") + body for body in bodies), 1)
 
