@@ -142,9 +142,9 @@ class Stage:
     @contextlib.asynccontextmanager
     async def neighbour(self, engine: str) -> Any:
         """A spell that holds a canary in its memory and does nothing with it, beside the attack."""
-        source = "local held = params.token util.sleep(3600) return #held"
+        source = "local held = params.token util.sleep(3600000) return #held"
         if engine == "javascript":
-            source = "const held = params.token; await util.sleep(3600); return held.length"
+            source = "const held = params.token; await util.sleep(3600000); return held.length"
         task = asyncio.create_task(
             self.run(source, engine, params={"token": self.canaries.tokens["neighbour"]})
         )

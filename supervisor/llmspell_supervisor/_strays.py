@@ -22,10 +22,11 @@ def first_process(outer: int) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def children(pid: int) -> list[int]:
-    """The children of a process of one thread; none where the host does not show them."""
+def children(pid: int, thread: int | None = None) -> list[int]:
+    """The children of one thread of a process, by default the first; none where they are hidden."""
     # Without CONFIG_PROC_CHILDREN, or with hidepid, there is no such file.
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
+    path = f"/proc/{pid}/task/{thread or pid}/children"
+    with contextlib.suppress(OSError), open(path) as file:
         return [int(word) for word in file.read().split()]
     return []
 

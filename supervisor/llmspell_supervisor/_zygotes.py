@@ -278,6 +278,9 @@ class Zygote:
             async with asyncio.timeout(REAP_TIMEOUT):
                 await asyncio.wait({worker.forked})
                 worker.kill()  # whose pidfd may have arrived since the first attempt
+                await (
+                    self._kill_strays()
+                )  # those that have left it already; the others once it is dead
                 await asyncio.wait({worker.exited})
                 await worker.gone()  # which the zygote, if it died, could not tell
                 await self._kill_strays()

@@ -153,6 +153,7 @@ class Zygote:
         return True
 
     def _fork(self, request: control.Fork, fds: list[int]) -> None:
+        self._bury_strays()
         try:
             pid = os.fork()
         except OSError as error:
@@ -186,7 +187,7 @@ class Zygote:
         """Reap what a worker left behind and the supervisor has killed: pid 1 is its parent now."""
         known = {pid for pid, _ in self._workers.values()}
         with contextlib.suppress(ChildProcessError):  # no child at all, which is usual
-            # A worker that has ended is left alone, and what comes after it waits for the next time.
+            # A worker that has ended is left to `_reap`, and what comes after it to the next time.
             while (ended := os.waitid(os.P_ALL, 0, _LOOK)) and ended.si_pid not in known:
                 os.waitpid(ended.si_pid, _ANY_CHILD)
 

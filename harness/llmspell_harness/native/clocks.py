@@ -6,8 +6,9 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from .._attack import native
-from ._raw import call, words
-from ._walls import FILTERS
+from . import _code
+from ._raw import call, refusal, words
+from ._walls import FILTERS, PROCESS
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -80,6 +81,35 @@ def fault_loop(targets: Targets) -> str:
 )
 def stop_itself(targets: Targets) -> str:
     del targets
+    me = call("getpid")
+    call("tgkill", me, me, signal.SIGSTOP)
+    _spin()
+
+
+@native(
+    "O35",
+    "wait, where no signal but the last is heard, for a process that waits for ever",
+    walls=(*PROCESS, "zygote_seccomp"),
+    holds=("wall_limit",),
+    policy=_BRIEF,
+    uncontrolled=_ENDLESS,
+)
+def vfork_hold(targets: Targets) -> str:
+    del targets
+    raise refusal(-_code.run("vfork and wait"))
+
+
+@native(
+    "O35",
+    "stop before its tracer, the zygote",
+    walls=FILTERS,
+    holds=("wall_limit",),
+    policy=_BRIEF,
+    uncontrolled=_ENDLESS,
+)
+def trace_stop(targets: Targets) -> str:
+    del targets
+    call("ptrace", 0, 0, 0, 0)
     me = call("getpid")
     call("tgkill", me, me, signal.SIGSTOP)
     _spin()

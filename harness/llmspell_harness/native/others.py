@@ -128,6 +128,46 @@ def _take(pidfd: int) -> int:
     raise refusal(errno.EBADF)
 
 
+# --- what it inherited --------------------------------------------------------------------------
+
+_INHERITED: Final = range(64)
+_OWN: Final = (3, 4)
+
+
+@native("O09", "write to descriptors that it inherited", walls=("fds", "seccomp"))
+def inherited(targets: Targets) -> str:
+    del targets
+    found = []
+    for end in _INHERITED:
+        try:
+            if end not in _OWN:
+                call("write", end, b"", 0)
+                found.append(end)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+    if not found:
+        raise refusal(errno.EBADF)
+    return f"descriptors {found}"
+
+
+@native(
+    "O09",
+    "a signal to another spell by the pidfd that the zygote holds",
+    walls=(*SIBLING, "fds"),
+    neighbour=True,
+)
+def inherited_pidfd(targets: Targets) -> str:
+    del targets
+    for end in _INHERITED:
+        try:
+            return f"answered {call('pidfd_send_signal', end, signal.SIGCONT, 0, 0)}"
+        except OSError as error:
+            if error.errno not in {errno.EBADF, errno.EINVAL, errno.ESRCH}:
+                raise
+    raise refusal(errno.EBADF)
+
+
 # --- the neighbour ------------------------------------------------------------------------------
 
 
