@@ -149,6 +149,7 @@ class Stage:
             self.run(source, engine, params={"token": self.canaries.tokens["neighbour"]})
         )
         try:
+            await asyncio.sleep(0)  # it asks for its worker first
             yield task
         finally:
             task.cancel()
