@@ -45,6 +45,16 @@ def beyond(errors: tuple[int, ...], what: str, *arguments: Any) -> str:
         return f"{what} was permitted, and answered {errno.errorcode[error.errno or 0]}"
 
 
+def unknown(what: int | str, *arguments: int) -> str:
+    """Why not even an unprotected process can make the call: tried with what changes nothing."""
+    try:
+        call(what, *arguments)
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            return "this kernel does not have it"
+    return ""
+
+
 def trying(what: str, *arguments: Any, errors: tuple[int, ...] = ()) -> Callable[[Targets], str]:
     """An attack that is this one call; see `beyond`."""
 

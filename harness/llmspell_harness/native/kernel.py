@@ -13,7 +13,7 @@ from llmspell_workers.containment import IN_FD, OUT_FD
 
 from .._attack import native
 from . import _code
-from ._raw import AT_FDCWD, address, beyond, call, named, refusal, space, text, words
+from ._raw import AT_FDCWD, address, beyond, call, named, refusal, space, text, unknown, words
 from ._rows import Row, declare
 from ._walls import DESCRIPTOR, FILTERS, HOST_RIGHTS, LIMITS, OPEN, OWN_RIGHTS, lacking
 
@@ -60,16 +60,6 @@ def _setting(name: str) -> int:
         return 0
 
 
-def _unknown(what: int | str, *arguments: int) -> str:
-    """Tried as we are, with arguments that change nothing."""
-    try:
-        call(what, *arguments)
-    except OSError as error:
-        if error.errno == errno.ENOSYS:
-            return "this kernel does not have it"
-    return ""
-
-
 # --- past the filters ---------------------------------------------------------------------------
 
 _NO_RING: Final = "io_uring is off on this host" if _setting("kernel/io_uring_disabled") else ""
@@ -112,7 +102,7 @@ def int_80(targets: Targets) -> str:
     return f"getpid answered {answer}"
 
 
-_NO_X32: Final = _unknown(_X32 | _GETPID)
+_NO_X32: Final = unknown(_X32 | _GETPID)
 
 
 @native("O33", "a call by the numbers of x32", walls=FILTERS, uncontrolled=_NO_X32)
@@ -148,7 +138,7 @@ _NO_MODULES: Final = (
 _NO_KEXEC: Final = (
     lacking(_BOOT) if Path("/sys/kernel/kexec_loaded").exists() else "this kernel has no kexec"
 )
-_NO_PORTS: Final = _unknown("iopl", 0) or lacking(_RAWIO)
+_NO_PORTS: Final = unknown("iopl", 0) or lacking(_RAWIO)
 declare(
     "O23",
     Row(

@@ -1,4 +1,4 @@
-"""Rights: limits, keys, namespaces, users, capabilities, mounts, and settings of a process."""
+"""Rights: limits, keys, namespaces, users, mounts, and what a process may do to itself."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import os
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
+from llmspell_workers.containment import OUT_FD
+
 from .._attack import native
-from ._raw import AT_FDCWD, call, space, text, words
+from ._raw import AT_FDCWD, call, space, text, unknown, words
 from ._rows import Row, declare
-from ._walls import DESCRIPTOR, FILTERS, HOST_RIGHTS, MOUNT, OWN_RIGHTS, PROCESS, lacking
+from ._walls import DESCRIPTOR, FILTERS, HOST_RIGHTS, LIMITS, MOUNT, OWN_RIGHTS, PROCESS, lacking
 
 if TYPE_CHECKING:
     from .._attack import Targets
 
 _SETUID, _NICE, _RESOURCE = 7, 23, 24
 """Capabilities."""
+_USER_FAULTS: Final = 1
+_SET_PIPE_SIZE: Final = 1031
 _NOFILE: Final = 7
 _FEW: Final = 64
 _MANY: Final = 1 << 16
@@ -253,4 +257,49 @@ declare(
     walls=HOST_RIGHTS,
     needs_root=True,
     uncontrolled=lacking(_RESOURCE),
+)
+
+# --- its own memory, timers and descriptors -----------------------------------------------------
+
+declare(
+    "O16",
+    Row("userfaultfd", "answer page faults itself", ("userfaultfd", _USER_FAULTS)),
+    Row(
+        "memfd_secret",
+        "memory that even the kernel does not map",
+        ("memfd_secret", 0),
+        uncontrolled=unknown("memfd_secret", -1),
+    ),
+    Row(
+        "semget",
+        "semaphores that others can reach",
+        ("semget", 0, 1, 0o1600),
+        walls=(*FILTERS, "ipc_limits"),
+    ),
+    walls=DESCRIPTOR,
+)
+declare(
+    "O17",
+    Row("pipe size", "a larger pipe", ("fcntl", OUT_FD, _SET_PIPE_SIZE, 1 << 20)),
+    walls=FILTERS,
+)
+declare(
+    "O19",
+    Row("mlock", "memory that is never swapped", ("mlock", text("x"), 1)),
+    walls=(*DESCRIPTOR, *LIMITS),
+)
+declare(
+    "O34",
+    Row("timer", "a timer that sends it signals", ("timer_create", 1, 0, space(8))),
+    walls=(*DESCRIPTOR, *LIMITS),
+)
+declare("O09", Row("dup", "a second end of its pipe", ("dup", OUT_FD)), walls=PROCESS)
+declare(
+    "O32",
+    Row(
+        "executable memory",
+        "memory to write a program into and run it",
+        ("mmap", 0, 4096, 0b111, 0x22, -1, 0),
+    ),
+    walls=("seccomp", "write_xor_execute"),
 )
