@@ -296,7 +296,7 @@ def _largest_reserve() -> int:
     return MEMORY + BEYOND if size == _RESERVE else size
 
 
-@_way("O19", "the stack, moved and grown", walls=_ALLOTTED)
+@_way("O19", "the stack, moved and grown", walls=(*_ALLOTTED, "zygote_seccomp"))
 def moved_stack(goal: int) -> int:
     page = (_STACK_END - _BLOCK) // PAGE * PAGE
     _touch(page)  # the stack grows down to here
@@ -364,7 +364,7 @@ def tables_of_reserves(goal: int) -> int:
     return _until_refused(goal + MEMORY, step)
 
 
-@_way("O19", "page tables of pages moved apart", walls=_SHAPED)
+@_way("O19", "page tables of pages moved apart", walls=(*_SHAPED, "zygote_seccomp"))
 def tables_of_moved_pages(goal: int) -> int:
     pages = goal // PAGE
     base = _map(pages * PAGE, _READ_WRITE, _PRIVATE_ANONYMOUS)

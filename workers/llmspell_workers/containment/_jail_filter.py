@@ -12,6 +12,7 @@ from typing import Final
 from ._policy import Check, SyscallPolicy, SyscallRule, denied, is_int, is_long, plain
 
 _ENOENT: Final = 2
+_ENOMEM: Final = 12
 _ENOSYS: Final = 38
 
 _NEW_NAMESPACES: Final = 0x7E02_0080
@@ -34,7 +35,7 @@ _PRCTL_NAMES: Final = (15, 0x5356_4D41)
 """A thread's name, and a mapping's."""
 
 _COMPUTING: Final = (
-    *("munmap", "mremap", "mprotect", "madvise", "brk", "futex", "membarrier"),
+    *("munmap", "mprotect", "madvise", "brk", "futex", "membarrier"),
     *("set_robust_list", "set_tid_address", "rseq", "sched_yield", "sched_getaffinity", "getcpu"),
     *("getrandom", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep"),
     *("gettimeofday", "time", "times", "getrusage", "sysinfo", "uname", "restart_syscall"),
@@ -66,6 +67,7 @@ def policy() -> SyscallPolicy:
         *_forks(),
         *_options(),
         SyscallRule("mmap", "memory, never shared", (Check(3, _MAP_PRIVATE, _MAP_TYPE),)),
+        *denied(_ENOMEM, mremap="malloc copies instead; it would make a stack any size"),
         SyscallRule("seccomp", "lock a worker", (is_int(0, _SET_FILTER), is_int(1, _ALL_THREADS))),
         SyscallRule("prlimit64", "limits, one's own", (is_int(0, 0),)),
         SyscallRule("newfstatat", "fstat, as libraries do it", (is_int(3, _AT_EMPTY_PATH),)),
