@@ -36,7 +36,7 @@ def test_one_zygote_outlives_many_trees_and_keeps_none_of_their_dead() -> None:
                 await _trees.after_a_kill(stage)
             async with stage.neighbour("lua"):
                 (zygote,) = _trees.zygotes(os.getpid())
-                while (left := len(_strays.children(zygote))) != 1:
+                while (left := len(_strays.children(zygote))) != 1:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)  # /proc tells nobody
                 return left
 
