@@ -44,6 +44,8 @@ class Native(Struct, frozen=True, kw_only=True):
     """Another spell runs beside it, from the same zygote, with a canary in its memory."""
     alone: bool = False
     """Nothing else may run meanwhile, because it is a matter of time or of memory."""
+    ends_by: str = ""
+    """The limit, of `holds`, that ends it where none of its walls is: its last wall."""
     holds: tuple[str, ...] = ()
     """Walls that no layer can be: `cpu`, `wall`, `memory`: the limit that ends it."""
 

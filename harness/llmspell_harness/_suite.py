@@ -57,7 +57,7 @@ def plan_held(chosen: Iterable[tuple[Attack | Host, str]]) -> list[Planned]:
 def plan_walls(
     chosen: Iterable[tuple[Attack | Host, str]], *, root: bool, layers: frozenset[str]
 ) -> list[Planned]:
-    """Each wall of each native attack alone, and none of them.
+    """Each wall of each native attack alone, and none of them. The clock is a wall, too.
 
     `layers` are those that are on here: what this host does not offer cannot be tried.
     """
@@ -69,6 +69,8 @@ def plan_walls(
         plan += [
             Planned(attack, engine, "wall", walls - {w}, w) for w in attack.walls if w in layers
         ]
+        if attack.ends_by:
+            plan.append(Planned(attack, engine, "wall", walls, attack.ends_by))
         if not attack.uncontrolled and (root or not attack.needs_root):
             plan.append(Planned(attack, engine, "control", walls))
     return plan
