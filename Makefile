@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format harness ablation soak docs bench fuzz fuzz-guided lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak docs bench fuzz fuzz-guided lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -63,6 +63,9 @@ lint: $(VENV)/.dev ## Check style, types and who imports whom
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
+
+attacks: $(VENV)/.dev ## Test the whole attack suite, as root and as an ordinary user
+	@$(BIN)/python -m pytest -m attacks tests/security/test_suite.py $(ARGS)
 
 harness: $(VENV)/.run ## Attack this machine's containment [ARGS="--class os"]
 	@$(BIN)/llmspell-supervisor harness $(ARGS)

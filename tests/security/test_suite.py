@@ -15,10 +15,10 @@ import pytest
 from llmspell_harness._catalogue import catalogue
 from tests.support.users import OrdinaryUser
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.attacks, pytest.mark.slow, pytest.mark.timeout(600)]
 USERS = pytest.mark.parametrize("user", ["root", "ordinary user"])
 COMMAND = [sys.executable, "-m", "llmspell_supervisor", "harness", "--json"]
-TIMEOUT = 270
+TIMEOUT = 580
 """Seconds for the whole suite, which takes about a minute when the machine is idle."""
 
 Report = dict[str, Any]

@@ -252,7 +252,7 @@ def test_a_flood_is_read_in_slices_between_which_others_have_their_turn() -> Non
         await begun(ends)
         before, count = len(ends.heard), 2000
         ends.say(*[Log("log", "")] * count)
-        seen = []
+        seen: list[int] = []
         while not seen or seen[-1] < before + count:
             await asyncio.sleep(0)
             seen.append(len(ends.heard))

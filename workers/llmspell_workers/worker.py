@@ -83,14 +83,25 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
         engine.self_test()
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may come to this worker
         failure = Failure("error", ErrorInfo("Internal", str(error)))
-        # Where the checklist stopped tells where our end of the pipe is.
-        _write(connection.send(failure), OUT_FD if layers.has("fds") else plan.writer)
+        _tell(connection.send(failure), plan, layers)
         return
     ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict())
     _write(connection.send(ready))
     start = _await_start(connection)
     session = Session(connection, IN_FD, OUT_FD, start)
     _write(connection.send(_outcome(engine, start, session)))
+
+
+def _tell(frame: bytes, plan: Plan, layers: Layers) -> None:
+    """Say why there is no worker. Where the checklist stopped tells where our end of the pipe is."""
+    if not layers.has("fds"):
+        try:
+            _write(frame, plan.writer)
+        except OSError:  # closed already: the layer failed after that
+            pass
+        else:
+            return
+    _write(frame)
 
 
 def _await_start(connection: Connection) -> Start:

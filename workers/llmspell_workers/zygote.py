@@ -12,7 +12,6 @@ import contextlib
 import gc
 import os
 import select
-import signal
 import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -67,6 +66,7 @@ def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layer
     """Enter the namespaces, fork pid 1, and wait for its end. Never returns."""
     os.closerange(control.CONTROL_FD + 1, MAX_INHERITED)  # what an embedder left inheritable
     pipe = _socket.socket(fileno=control.CONTROL_FD)
+    doing = f"engine {engine_name}"
     try:
         prepare_heap()
         # Loaded before root's rights are given up: its interpreter may be readable to root only.
@@ -76,6 +76,7 @@ def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layer
         filters = {
             jit: prepare_filter(engine.syscalls(jit=jit), trap, jit=jit) for jit in (False, True)
         }
+        doing = "containment"
         detach(layers)
         if pid := os.fork():
             pipe.close()
@@ -86,7 +87,7 @@ def run_zygote(engine_name: str, load: Callable[[], ScriptEngine], layers: Layer
         _say(pipe, control.Unavailable(missing.layer, missing.reason, missing.remedy))
         os._exit(1)
     except Exception as error:
-        _say(pipe, control.Unavailable("", f"engine {engine_name}: {error}", ""))
+        _say(pipe, control.Unavailable("", f"{doing}: {error}", ""))
         raise
     gc.disable()
     gc.freeze()  # the collector leaves the shared pages alone, so that they stay shared
@@ -164,8 +165,7 @@ class Zygote:
         try:
             pidfd = os.pidfd_open(pid)
         except OSError as error:  # no descriptor left: a worker that nobody could kill is none
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            # Nor can we, under our own filter. It waits for a script, and its pipe ends.
             _say(self._pipe, control.ForkFailed(request.id, str(error)))
             return
         self._workers[pidfd] = pid, request.id

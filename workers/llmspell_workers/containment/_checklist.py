@@ -44,7 +44,7 @@ def detach(layers: Layers) -> None:
     parent = os.getppid()
     _identity.leave_root(layers)
     _namespaces.enter(layers)
-    _signals.die_with_parent()
+    _die_with_parent()
     if os.getppid() != parent:  # it died before we asked to be told
         raise LayerMissing("parent_death", "the supervisor has gone")
 
@@ -65,8 +65,15 @@ def jail(layers: Layers) -> None:
     _rlimits.jail(layers)
     _identity.drop(layers)
     _identity.hide(layers)
-    _signals.die_with_parent()
+    _die_with_parent()
     _seccomp.jail(layers)
+
+
+def _die_with_parent() -> None:
+    try:
+        _signals.die_with_parent()
+    except OSError as error:
+        raise LayerMissing("parent_death", error.strerror or str(error)) from None
 
 
 def contain(plan: Plan, layers: Layers, start_engine: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import stat
 import struct
 from typing import TYPE_CHECKING, Final
 
+from ._layers import LayerMissing
 from ._libc import syscall
 from ._plan import IN_FD, OUT_FD
 
@@ -30,7 +31,10 @@ _QUESTIONS: Final = b"".join(struct.pack("ihh", fd, 0, 0) for fd in range(_LOOK_
 
 def apply(plan: Plan, layers: Layers) -> None:
     """Move the pipe ends to their fixed numbers and close everything else."""
-    _place(plan)
+    try:
+        _place(plan)  # left out by no test: the worker could not speak
+    except OSError as error:
+        raise LayerMissing("fds", error.strerror or str(error)) from None
     layers.require("fds", _close_all_but_two)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -58,12 +59,16 @@ def leave_root(layers: Layers) -> None:
 
 
 def _leave_root() -> str:
-    if os.geteuid() != 0:
-        return f"ordinary user {os.geteuid()}"
+    # Not geteuid(2), which cannot say that it failed: its -1 would be some ordinary user.
+    present = os.getresuid()
+    if 0 not in present:
+        return f"ordinary user {present[1]}"
     uid = _unused_id()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    if {*os.getresuid(), *os.getresgid()} != {uid} or os.getgroups():
+        raise OSError(0, "root's ids are not given up")
     # The change made /proc/self root's; the maps of the user namespace are written there.
     prctl(_PR_SET_DUMPABLE, 1, what="dumpable")
     return f"private user {uid}"
@@ -118,9 +123,15 @@ def _known() -> list[int]:
     for capability in range(_CAPABILITIES):
         try:
             prctl(_PR_CAPBSET_READ, capability, what="bounding set")
-        except OSError:
+        except OSError as error:
+            if (
+                error.errno != errno.EINVAL
+            ):  # which is the end; else nothing at all would be dropped
+                raise
             break
         found.append(capability)
+    if not found:
+        raise OSError(0, "the kernel knows no capability")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Final
 
 from ._libc import prctl
@@ -20,7 +21,18 @@ def apply(plan: Plan, layers: Layers) -> None:
     if plan.jit:
         layers.absent("write_xor_execute", "a JIT is granted")
         return
-    layers.attempt("write_xor_execute", _refuse, "use a kernel from 6.3 on", optional=True)
+    layers.attempt(
+        "write_xor_execute", _refuse, "use a kernel from 6.3 on", optional=not _is_known()
+    )
+
+
+def _is_known() -> bool:
+    """Whether this kernel has it. Any other error than this one is no reason to do without."""
+    try:
+        prctl(_PR_GET_MDWE, what="memory-deny-write-execute")
+    except OSError as error:
+        return error.errno != errno.EINVAL
+    return True
 
 
 def _refuse() -> str:

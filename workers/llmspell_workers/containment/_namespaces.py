@@ -157,10 +157,25 @@ def _no_more(proc: int) -> str:
 
 def prove_no_network(layers: Layers) -> None:
     """Raise unless not even the loopback address can be reached. Needs descriptors to spare."""
-    if layers.has("net_namespace"):
-        probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
-        try:
-            if probe.connect_ex(("127.0.0.1", 9)) != errno.ENETUNREACH:
-                layers.off("net_namespace", "the loopback interface is up", _REMEDY)
-        finally:
-            probe.close()
+    if not layers.has("net_namespace"):
+        return
+    try:
+        reached = _reach_loopback()
+    except OSError as error:
+        layers.off("net_namespace", f"it could not be tried out: {error.strerror}", _REMEDY)
+        return
+    if reached:
+        layers.off("net_namespace", "the loopback interface is up", _REMEDY)
+
+
+def _reach_loopback() -> bool:
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        probe.connect(("127.0.0.1", 9))
+    except OSError as error:
+        if error.errno == errno.ENETUNREACH:
+            return False
+        raise
+    finally:
+        probe.close()
+    return True
