@@ -87,7 +87,7 @@ def test_the_model_answers_a_question(model: Path) -> None:
 def test_the_model_streams_its_answer_in_pieces(model: Path) -> None:
     async def act(local: LocalModel) -> None:
         endpoint = await local.endpoint()
-        body = chat(endpoint, "Count to five.", stream=True)
+        body = chat(endpoint, "Tell me a long story about a cat.", stream=True)
         async with (
             client(endpoint) as http,
             http.stream("POST", "/chat/completions", json=body) as reply,

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
+
+# What npm would have fetched, in our own few lines: a test needs no second package manager.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules"))
 
 import pythonmonkey
 

@@ -1,6 +1,8 @@
 """The JavaScript engine in a worker with everything on that an unjailed process can have.
 
-Memory limits are the kernel's (RLIMIT_DATA): each is proved by the bomb that trips it.
+Memory limits are the kernel's (RLIMIT_DATA): each is proved by the bomb that trips it. A worker is
+forked from a process that has imported no more than a zygote: the limit on its address space counts
+what it inherits.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ import errno
 import os
 import signal
 import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +35,17 @@ PIPE = 65536
 """Bytes that a pipe holds without a reader."""
 
 
-def run(source: str, *, jit: bool = False) -> Any:
-    """The worker's last message."""
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Runs a source in a worker; returns its last message."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as small:
+        yield lambda source, *, jit=False: small.submit(_fork, source, jit=jit).result()
+
+
+def _fork(source: str, *, jit: bool) -> Any:
     engine = engine_of("javascript")
     filters = {jit: prepare_filter(engine.syscalls(jit=jit), prepare_trap(), jit=jit)}
     worker_read, host_write = os.pipe()
@@ -73,7 +87,7 @@ def _converse(source: str, read_fd: int, write_fd: int) -> Any:
     return messages[-1]
 
 
-def test_a_locked_worker_runs_a_spell() -> None:
+def test_a_locked_worker_runs_a_spell(run: Run) -> None:
     last = run("await util.sleep(1); return [util.uuid().length, new Date(0).getFullYear()]")
     assert bytes(last.value) == pack([36, 1970])
 
@@ -88,7 +102,7 @@ def test_a_locked_worker_runs_a_spell() -> None:
         "let o; for (;;) o = {o, s: JSON.stringify('x'.repeat(1e5))}",
     ],
 )
-def test_a_bomb_for_the_memory_ends_in_the_engines_own_error(bomb: str) -> None:
+def test_a_bomb_for_the_memory_ends_in_the_engines_own_error(bomb: str, run: Run) -> None:
     last = run(bomb)
     assert isinstance(last, Failure)
     assert (last.cause, last.error.message) in (
@@ -97,7 +111,7 @@ def test_a_bomb_for_the_memory_ends_in_the_engines_own_error(bomb: str) -> None:
     )
 
 
-def test_running_out_of_memory_can_be_caught() -> None:
+def test_running_out_of_memory_can_be_caught(run: Run) -> None:
     source = """
     const kept = [];
     try { for (;;) kept.push(new Uint8Array(1 << 20)) } catch (e) { kept.length = 0; return `${e}` }
@@ -105,7 +119,7 @@ def test_running_out_of_memory_can_be_caught() -> None:
     assert bytes(run(source).value) == pack("out of memory")
 
 
-def test_the_jit_works_where_it_is_granted() -> None:
+def test_the_jit_works_where_it_is_granted(run: Run) -> None:
     source = "let n = 0; for (let i = 0; i < 3e7; i++) n = (n + i * 3) | 0; return n"
     granted = run(source, jit=True)
     assert bytes(granted.value) == pack(_sum())
