@@ -30,9 +30,11 @@ that hold these, and only these, are put on its path, at its end: never the curr
 
 CONTROL_FD: Final = 3
 _ISOLATED: Final = ("-P", "-s", "-S")
-"""As `-I`, which would not look at the one variable that there is."""
-_ENVIRONMENT: Final = {"PYTHONMALLOC": "malloc"}
-"""No mappings of the interpreter's own: a locked worker cannot return them (`prepare_heap`)."""
+"""As `-I`, which would not look at the first of these variables."""
+_ENVIRONMENT: Final = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.pthread.rseq=0"}
+"""No mappings of the interpreter's own: a locked worker cannot return them (`prepare_heap`). And no
+rseq(2), which glibc asks for in each thread as it first runs, perhaps after the lock: one that is
+refused there what the first thread was given ends the process (`start_thread`, glibc 2.35)."""
 _PIPE_CAPACITY: Final = 64 * 1024
 """Bytes that a pipe holds (pipe(7))."""
 _MAX_ERRORS: Final = 4096

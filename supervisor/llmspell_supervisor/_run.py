@@ -41,6 +41,7 @@ from ._ending import Ending
 from ._policy import Policy
 from ._report import LogEntry, RunReport, Usage
 from ._turns import Turns
+from ._zygotes import ZygoteDied
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
@@ -114,8 +115,8 @@ class Run:
     async def execute(self, zygote: Zygote) -> RunReport:
         """Run it. Returns the report whatever the spell did.
 
-        Raises `SupervisorError` when no worker can be had, and what a callback of the embedder's
-        raised.
+        Raises `SupervisorError` when no worker can be had, `ZygoteDied` if the zygote went before the
+        script was sent, and what a callback of the embedder's raised.
         """
         self._activity("starting")
         if not await self._started(zygote):
@@ -132,6 +133,8 @@ class Run:
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
+        if ending is None and self._began is None and worker.exit is None:
+            raise ZygoteDied(f"the {self._spell.engine} zygote has died")
         if self._garbled and _ending.was_forbidden_call(worker.exit):
             ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)

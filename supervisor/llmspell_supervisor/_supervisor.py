@@ -22,7 +22,7 @@ from ._policy import Policy
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
 from ._turns import Turns
-from ._zygotes import Zygote
+from ._zygotes import Zygote, ZygoteDied
 
 if TYPE_CHECKING:
     from ._config import Config
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BRIDGES: Final = ("llm",)
 """The bridges that come with the supervisor. Others are loaded when a policy first grants them."""
+
+ATTEMPTS: Final = 3
+"""Zygotes that one run may lose before its script was sent to a worker: killed from outside, say."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -153,15 +156,32 @@ class Supervisor:
             packed = pack(dict(params))
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
-        zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
         for name in policy.allow_bridges:
             if name not in self._registry.names:
                 self._registry.add(self._load(name))
         if mode == "execute":
             self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
+        for attempt in range(1, ATTEMPTS + 1):
+            zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+            try:
+                return await self._execute_in(zygote, spell, packed, policy, mode)
+            except ZygoteDied:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    async def _execute_in(
+        self,
+        zygote: Zygote,
+        spell: Spell,
+        params: bytes,
+        policy: Policy,
+        mode: Literal["execute", "validate"],
+    ) -> RunReport:
+        """Raises `ZygoteDied` when it died before the script was sent: nothing has happened yet."""
         run = self._run_type(
             spell,
-            packed,
+            params,
             policy,
             self._registry,
             number=next(self._numbers),

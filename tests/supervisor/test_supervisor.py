@@ -25,6 +25,9 @@ from llmspell_supervisor import (
     run_spell,
 )
 from llmspell_supervisor._policy import MIN_MEMORY
+from llmspell_supervisor._run import Run
+from llmspell_supervisor._supervisor import ATTEMPTS
+from llmspell_supervisor._worker import Worker
 from tests.supervisor.scripted import until
 from tests.support.processes import children, is_alive
 
@@ -265,6 +268,30 @@ def test_a_zygote_that_dies_ends_its_run_and_the_next_run_gets_another(engine: s
     assert "the zygote died" in first.problem.message
     assert second.value == 1
     assert zygotes() == []
+
+
+class DiesEarly(Run):
+    """A run whose zygote is killed, for the first `deaths` of them, as soon as it has its worker."""
+
+    deaths: ClassVar[int]
+
+    def _open(self, worker: Worker) -> None:
+        super()._open(worker)
+        if DiesEarly.deaths:
+            DiesEarly.deaths -= 1
+            os.kill(zygotes()[1], signal.SIGKILL)
+
+
+def test_a_zygote_that_dies_before_it_saw_the_script_costs_the_run_nothing() -> None:
+    async def scenario(deaths: int) -> RunReport:
+        DiesEarly.deaths = deaths
+        async with Supervisor() as supervisor:
+            supervisor._run_type = DiesEarly
+            return await supervisor.run(spell("return 1"))
+
+    assert asyncio.run(scenario(ATTEMPTS - 1)).value == 1
+    with pytest.raises(SupervisorError, match="zygote has died"):
+        asyncio.run(scenario(ATTEMPTS))
 
 
 # --- verdicts, in both languages ------------------------------------------------------------------

@@ -498,6 +498,19 @@ def test_a_supervisor_with_closed_standard_streams_starts_its_zygote() -> None:
     assert done.stdout == b"42"
 
 
+def test_threads_of_a_zygote_do_not_ask_for_what_a_locked_one_is_refused() -> None:
+    # rseq(2) takes one registration a thread. Had glibc made it, ours would be an error.
+    program = (
+        "import ctypes\n"
+        "area = (ctypes.addressof(space := ctypes.create_string_buffer(96)) + 31) & ~31\n"
+        "print(ctypes.CDLL(None).syscall(334, ctypes.c_void_p(area), 32, 0, 0x53053053))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=launch._ENVIRONMENT, capture_output=True, check=False
+    )
+    assert done.stdout == b"0\n", done.stderr
+
+
 @pytest.mark.parametrize("taken", range(4, 14))
 def test_a_zygote_gets_its_descriptors_wherever_ours_happen_to_be(taken: int) -> None:
     places = {0: taken, 1: taken, 2: taken + 1, control.CONTROL_FD: taken + 2}

@@ -133,10 +133,10 @@ class JavaScriptEngine:
                     openat="Date and Intl look for files of time zones; UTC it is",
                 ),
                 # A helper thread that was started before the lock may first run after it. What
-                # glibc then does for it must not kill the worker, and may fail.
+                # glibc then does for it must not kill the worker, and may fail. (rseq(2) may not;
+                # the zygote's environment has glibc leave it out.)
                 *denied(
                     _ENOSYS,
-                    rseq="glibc registers a helper thread that first runs after the lock",
                     set_robust_list="glibc registers its list of mutexes; none is robust",
                     rt_sigprocmask="glibc lets a new thread have signals; none is expected",
                 ),
