@@ -119,6 +119,13 @@ def test_running_out_of_memory_can_be_caught(run: Run) -> None:
     assert bytes(run(source).value) == pack("out of memory")
 
 
+def test_a_promise_that_is_stuck_after_memory_ran_out_is_put_down_to_it(run: Run) -> None:
+    stuck = "await new Promise(() => 0)"
+    exhausting = "const a = []; try { for (;;) a.push({a}) } catch { a.length = 0 }"
+    assert run(stuck).cause == "error"
+    assert run(f"{exhausting} {stuck}").cause == "memory"
+
+
 def test_the_jit_works_where_it_is_granted(run: Run) -> None:
     source = "let n = 0; for (let i = 0; i < 3e7; i++) n = (n + i * 3) | 0; return n"
     granted = run(source, jit=True)

@@ -9,7 +9,7 @@ taken back from the core (`js/Promise.h`), because what it does there does not f
 - *Unhandled rejections.* The core takes each rejection for unhandled at once, also those that are
   caught a moment later. Here they are appended to an array, to be looked at when no job is left.
 
-So both callbacks only append to arrays, and run no script.
+So both callbacks only append to arrays, and run no script. A third one notes that memory ran out.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ _Address = ctypes.c_void_p
 # The last two arguments, which nobody needs, stay in their registers.
 _Enqueue = ctypes.CFUNCTYPE(ctypes.c_bool, *[_Address] * 4)
 _Track = ctypes.CFUNCTYPE(None, _Address, ctypes.c_bool, _Address, ctypes.c_int, _Address)
+_Note = ctypes.CFUNCTYPE(None)
 
 
 class NativeCore:
@@ -77,6 +78,7 @@ class NativeCore:
         # A callback needs executable memory, which only an unlocked process can map.
         self._on_job = _Enqueue(self._enqueue)
         self._on_rejection = _Track(self._reject)
+        self._on_exhaustion = _Note(self._exhaust)
 
     def _bind(self) -> None:
         function = self._function
@@ -101,6 +103,10 @@ class NativeCore:
         self._set_jobs = function(
             "_ZN2JS11SetJobQueueEP9JSContextPNS_8JobQueueE", None, _Address, _Address
         )
+        self._set_exhaustion = function(
+            "_ZN2JS22SetOutOfMemoryCallbackEP9JSContextPFvS1_PvES2_",
+            None, _Address, _Note, _Address,
+        )  # fmt: skip
         self._set_gc = function(
             "_Z17JS_SetGCParameterP9JSContext12JSGCParamKeyj", None, _Address, integer, unsigned
         )
@@ -113,7 +119,7 @@ class NativeCore:
 
     def start(self, *, heap: int, jit: bool) -> None:
         """Begin the engine; it starts threads. Raises `RuntimeError` if it is not as expected."""
-        _seal(self._on_job, self._on_rejection)
+        _seal(self._on_job, self._on_rejection, self._on_exhaustion)
         if not jit:
             self._disable_jit()  # only before the engine's initialisation
         name = f"{_PACKAGE}.{_PACKAGE}"
@@ -133,6 +139,7 @@ class NativeCore:
                 signal.signal(number, signal.SIG_DFL)
         self._take_jobs()
         self._set_tracker(self._context, self._on_rejection, None)
+        self._set_exhaustion(self._context, self._on_exhaustion, None)
 
     def attach(self, jobs: Any, rejections: Any) -> None:
         """Append promise jobs and rejections to these empty JavaScript arrays from now on.
@@ -142,8 +149,9 @@ class NativeCore:
         self._kept = (jobs, rejections)  # their roots live as long as these
         self._job_array, self._rejections = _root(jobs), _root(rejections)
         self.jobs = 0
-        self.lost_job = False
-        """There was no memory for one. What waits for it waits for ever."""
+        self.exhausted = False
+        """Memory has run out at some time, perhaps where a job or a reaction was to be made of it: what
+        waits for that waits for ever."""
 
     def evaluate(self, source: str, name: str, line: int = 1) -> Any:
         """Run `source` as a classic script whose first line errors call `name:line`."""
@@ -166,8 +174,10 @@ class NativeCore:
     def _enqueue(self, _queue: int, context: int, _promise: int, job: int) -> bool:
         kept = bool(self._define_object(context, self._job_array, self.jobs, job, _ENUMERATE))
         self.jobs += kept
-        self.lost_job |= not kept
         return kept
+
+    def _exhaust(self) -> None:
+        self.exhausted = True
 
     def _reject(self, context: int, _muted: bool, promise: int, state: int, _data: int) -> None:
         if self._append(context, self._rejections, self._define_object, promise):

@@ -125,7 +125,7 @@ class Run:
         if self._failure is not None:
             raise self._failure
         if self._value is None:
-            raise _out_of_memory() if self._core.lost_job else _stuck()
+            raise _out_of_memory() if self._core.exhausted else _stuck()
         return self._value
 
     def _world(self) -> str:
