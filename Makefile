@@ -96,7 +96,7 @@ lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	@echo "make: resolving" >&2
 	compile="$(TOOLS)/bin/uv pip compile --quiet --upgrade pyproject.toml"
 	$$compile --extra local --group build -o requirements.lock
-	$$compile --extra local --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$$compile --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group fuzz -o requirements-fuzz.lock
 
