@@ -69,4 +69,6 @@ def test_a_lock_has_a_hash_for_every_pin_and_names_no_index(lock: str) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_pulls_in_no_giant_and_nothing_that_runs_npm(lock: str) -> None:
-    assert not (GIANTS | {"pminit"}) & set(pins(lock))
+    # Embeddings on this machine, in the extra `data`, compute with it; nobody else asks for it.
+    expected = {"numpy"} if lock == "requirements-dev.lock" else set()
+    assert (GIANTS | {"pminit"}) & set(pins(lock)) == expected
