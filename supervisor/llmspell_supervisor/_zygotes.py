@@ -240,6 +240,9 @@ class Zygote:
             raise ZygoteDied(f"the {self.engine} zygote has died")
         try:
             asked = ask(self._launched.control, self._cgroups, next(self._numbers), options)
+        except (BrokenPipeError, ConnectionResetError):
+            self._die("it has closed its socket")  # which the loop is about to hear
+            raise ZygoteDied(f"the {self.engine} zygote has died") from None
         except OSError as error:
             raise SupervisorError(
                 f"a worker was not forked: {error.strerror}", _hint(error)

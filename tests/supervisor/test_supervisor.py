@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import signal
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from llmspell_supervisor import (
 from llmspell_supervisor._policy import MIN_MEMORY
 from llmspell_supervisor._run import Run
 from llmspell_supervisor._supervisor import ATTEMPTS
-from llmspell_supervisor._worker import Worker
+from llmspell_supervisor._zygotes import Zygote
 from tests.supervisor.scripted import until
 from tests.support.processes import children, is_alive
 
@@ -271,15 +272,20 @@ def test_a_zygote_that_dies_ends_its_run_and_the_next_run_gets_another(engine: s
 
 
 class DiesEarly(Run):
-    """A run whose zygote is killed, for the first `deaths` of them, as soon as it has its worker."""
+    """A run whose zygote is killed, for the first `deaths` of them, before it is asked for a worker."""
 
     deaths: ClassVar[int]
 
-    def _open(self, worker: Worker) -> None:
-        super()._open(worker)
+    async def _started(self, zygote: Zygote) -> bool:
+        started = await super()._started(zygote)
         if DiesEarly.deaths:
             DiesEarly.deaths -= 1
-            os.kill(zygotes()[1], signal.SIGKILL)
+            assert zygote._first is not None
+            pidfd = os.pidfd_open(zygote._first)
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            select.select([pidfd], [], [])  # and the loop has not heard of it
+            os.close(pidfd)
+        return started
 
 
 def test_a_zygote_that_dies_before_it_saw_the_script_costs_the_run_nothing() -> None:
@@ -289,7 +295,9 @@ def test_a_zygote_that_dies_before_it_saw_the_script_costs_the_run_nothing() -> 
             supervisor._run_type = DiesEarly
             return await supervisor.run(spell("return 1"))
 
-    assert asyncio.run(scenario(ATTEMPTS - 1)).value == 1
+    for deaths in range(ATTEMPTS):
+        report = asyncio.run(scenario(deaths))
+        assert report.value == 1, report.problem
     with pytest.raises(SupervisorError, match="zygote has died"):
         asyncio.run(scenario(ATTEMPTS))
 
