@@ -12,6 +12,7 @@ import msgspec
 
 from llmspell_protocol import Connection, Role
 from llmspell_supervisor import Policy, RunReport, Spell, Supervisor, SupervisorError, _launch
+from llmspell_supervisor._pool import NO_POOL
 from llmspell_supervisor._run import ENVELOPE, Run
 from llmspell_supervisor._zygotes import Zygote
 
@@ -74,14 +75,22 @@ class _Supervisor(Supervisor):
     _run_type: type[Run] = _WatchedRun
 
     def __init__(self, skip: frozenset[str], early: str) -> None:
-        super().__init__()
+        # What attacks before it is ready is attacked by nobody else: it is forked for its run.
+        super().__init__(pool=NO_POOL if early else None)
         self._skip = skip
         self._early = early
         if early:
             self._run_type = _ImpatientRun
 
     def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
-        return _Zygote(engine, self._cgroups, strict=strict, skip=self._skip, early=self._early)
+        return _Zygote(
+            engine,
+            self._cgroups,
+            strict=strict,
+            pool=self._pool,
+            skip=self._skip,
+            early=self._early,
+        )
 
 
 class Stage:

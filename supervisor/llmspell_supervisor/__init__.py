@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ._admission import Admission, Busy
     from ._config import Config, find_config
     from ._errors import (
         ConfigError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from ._policy import Policy
+    from ._pool import PoolSize
     from ._report import LogEntry, Problem, RunReport, SystemCall, Usage
     from ._resolve import Layer, Resolved, resolve
     from ._spell import Spell
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from ._verdict import EXIT_CODES, Verdict
 
 _HOMES: Final = {
+    "Admission": "_admission",
+    "Busy": "_admission",
     "Config": "_config",
     "ConfigError": "_errors",
     "EXIT_CODES": "_verdict",
@@ -40,6 +44,7 @@ _HOMES: Final = {
     "LogEntry": "_report",
     "Policy": "_policy",
     "PolicyError": "_errors",
+    "PoolSize": "_pool",
     "Problem": "_report",
     "Resolved": "_resolve",
     "RunReport": "_report",
@@ -58,6 +63,8 @@ _HOMES: Final = {
 
 __all__ = [
     "EXIT_CODES",
+    "Admission",
+    "Busy",
     "Config",
     "ConfigError",
     "EngineInfo",
@@ -66,6 +73,7 @@ __all__ = [
     "LogEntry",
     "Policy",
     "PolicyError",
+    "PoolSize",
     "Problem",
     "Resolved",
     "RunReport",

@@ -13,6 +13,7 @@ from . import _launch
 from ._cgroups import Cgroups
 from ._errors import SupervisorError
 from ._policy import Policy
+from ._pool import NO_POOL
 from ._spell import SUFFIXES, Spell
 from ._supervisor import Supervisor
 
@@ -82,7 +83,7 @@ def _cgroups() -> LayerState:
 async def _engine(name: str) -> LayerState:
     """Run a spell with all layers: the proof that the parts work together."""
     try:
-        async with Supervisor() as supervisor:
+        async with Supervisor(pool=NO_POOL) as supervisor:
             report = await supervisor.run(Spell.from_text(_SPELL, name), policy=Policy(timeout=20))
     except SupervisorError as error:
         return LayerState(f"engine {name}", "off", error.message, error.hint)

@@ -6,6 +6,7 @@ SupervisorError
 +-- PolicyError      something was asked for that the operator's policy does not give
 +-- IsolationError   the host refuses a layer of containment
 +-- UsageError       a flag or argument is wrong
++-- Busy             too many runs at once, and the queue is full (`_admission`)
 
 Every message is one line that names the thing; `hint` says what to do about it. What goes wrong
 inside a spell is no exception: it is the verdict of a `RunReport`.

@@ -15,10 +15,12 @@ from llmspell_bridges import BridgeError, BridgeRegistry, load
 from llmspell_protocol import ValueRejected, pack
 from llmspell_protocol.control import MethodDoc
 
+from ._admission import Admission, Gate
 from ._ahead import Ahead
 from ._cgroups import Cgroups
 from ._errors import ConfigError, SupervisorError, UsageError
 from ._policy import Policy
+from ._pool import NO_POOL, PoolSize
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
 from ._turns import Turns
@@ -64,26 +66,35 @@ class Supervisor:
         config: Config | None = None,
         *,
         model: str | None = None,
+        pool: PoolSize | None = None,
+        admission: Admission | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
         ahead: Ahead | None = None,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
-        `model` is the operator's choice and stands above what spells name. The callbacks get each
+        `model` is the operator's choice and stands above what spells name. `pool` is how many locked
+        workers may wait for a run, by default as many as demand is for; `admission` how many runs
+        there may be, and how many that wait. The callbacks get each
         console entry as it arrives and, in a word, what a run is doing. `ahead` is what the command
         has begun for its one run; all of it is taken over.
         """
         self._config = config
         self._model = model
+        self._pool = pool or PoolSize()
         self._on_log = on_log
         self._on_activity = on_activity
         self._ahead = ahead
         self._zygotes: dict[tuple[str, bool], Zygote] = {}
-        self._dying: list[Zygote] = []
+        self._heirs: dict[tuple[str, bool], Zygote] = {}
+        """Zygotes that start, each to take the place of one that is worn."""
+        self._leaving: dict[Zygote, asyncio.Task[None] | None] = {}
+        """Zygotes that get no more runs, and the task that ends each once it is idle."""
         self._runs: dict[Run, asyncio.Future[None]] = {}
         self._numbers = itertools.count(1)
         self._turns = Turns()
+        self._gate = Gate(admission or Admission())
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -101,8 +112,10 @@ class Supervisor:
                 await asyncio.wait(self._runs.values())
         finally:
             try:
-                zygotes = [*self._zygotes.values(), *self._dying]
-                await asyncio.gather(*(zygote.close() for zygote in zygotes))
+                zygotes = [*self._zygotes.values(), *self._heirs.values()]
+                zygotes += [zygote for zygote, end in self._leaving.items() if end is None]
+                ends = [end for end in self._leaving.values() if end is not None]
+                await asyncio.gather(*ends, *(zygote.close() for zygote in zygotes))
             finally:
                 self._cgroups.close()
                 await self._registry.close()
@@ -125,15 +138,20 @@ class Supervisor:
         *,
         params: Mapping[str, Any] | None = None,
         policy: Policy | None = None,
+        tenant: str = "",
     ) -> RunReport:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
 
+        When as many run as may, it waits for its turn; tenants take turns, whatever each has
+        waiting. No clock of the policy runs meanwhile.
+
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
         host refuses a layer of containment, `ConfigError` when the policy grants a bridge that is
-        not installed, `SupervisorError` when no worker can be had, and what a callback raised:
-        then the run has been ended.
+        not installed, `Busy` when the queue is full, `SupervisorError` when no worker can be had, and
+        what a callback raised: then the run has been ended.
         """
-        return await self._execute(spell, params or {}, policy or Policy(), "execute")
+        async with self._gate.turn(tenant):
+            return await self._execute(spell, params or {}, policy or Policy(), "execute")
 
     async def validate(
         self, spell: Spell, *, isolation: Literal["strict", "degraded"] = "strict"
@@ -142,7 +160,8 @@ class Supervisor:
 
         Raises as `run`; `isolation` is as in `Policy`, since a parser, too, can be attacked.
         """
-        report = await self._execute(spell, {}, Policy(isolation=isolation), "validate")
+        async with self._gate.turn(""):
+            report = await self._execute(spell, {}, Policy(isolation=isolation), "validate")
         return report.problem
 
     async def _execute(
@@ -198,6 +217,7 @@ class Supervisor:
         finally:
             del self._runs[run]
             over.set_result(None)
+            self._see_off()
 
     def _zygote(self, engine: str, *, strict: bool) -> Zygote:
         """The zygote of an engine; a new one where there is none or it has died."""
@@ -206,15 +226,40 @@ class Supervisor:
         key = (engine, strict)
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.dead:
-            self._dying = [old for old in (*self._dying, zygote) if old and not old.gone]
-            zygote = self._zygotes[key] = self._new_zygote(engine, strict=strict)
+            if zygote is not None:
+                self._leaving[zygote] = None
+            zygote = self._heirs.pop(key, None) or self._new_zygote(engine, strict=strict)
+            self._zygotes[key] = zygote
+        elif zygote.worn:
+            zygote = self._succeed(key, zygote)
+        self._see_off()
         return zygote
+
+    def _succeed(self, key: tuple[str, bool], zygote: Zygote) -> Zygote:
+        """The zygote that takes the place of one that is worn; until it is there, the old one."""
+        heir = self._heirs.get(key)
+        if heir is None or heir.dead:
+            heir = self._heirs[key] = self._new_zygote(key[0], strict=key[1])
+            # What is wrong with it, if anything, shows when there is no other zygote left.
+            asyncio.ensure_future(heir.start()).add_done_callback(_overlook)
+        if heir.hello is None:
+            return zygote
+        self._zygotes[key] = self._heirs.pop(key)
+        self._leaving[zygote] = None
+        return heir
+
+    def _see_off(self) -> None:
+        """End the zygotes that get no more runs as soon as their last one is over."""
+        self._leaving = {zygote: end for zygote, end in self._leaving.items() if not zygote.gone}
+        for zygote, end in self._leaving.items():
+            if end is None and not zygote.busy:
+                self._leaving[zygote] = asyncio.ensure_future(zygote.close())
 
     def _new_zygote(self, engine: str, *, strict: bool) -> Zygote:
         ahead = self._ahead
         if ahead is None or ahead.taken or (ahead.engine, ahead.strict) != (engine, strict):
             ahead = None
-        return Zygote(engine, self._cgroups, strict=strict, ahead=ahead)
+        return Zygote(engine, self._cgroups, strict=strict, pool=self._pool, ahead=ahead)
 
     def cancel_all(self) -> None:
         """End every run with the verdict `cancelled`; their `run` returns."""
@@ -229,6 +274,12 @@ class Supervisor:
         zygotes = [self._zygote(name, strict=False) for name in names]
         hellos = await asyncio.gather(*(zygote.start() for zygote in zygotes))
         return [EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos]
+
+
+def _overlook(task: asyncio.Task[object]) -> None:
+    """Mark a task's exception as seen."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:
@@ -251,7 +302,7 @@ def run_spell(
     """
 
     async def once() -> RunReport:
-        async with Supervisor(config, model=model) as supervisor:
+        async with Supervisor(config, model=model, pool=NO_POOL) as supervisor:
             return await supervisor.run(spell, params=params, policy=policy)
 
     return asyncio.run(once())

@@ -14,6 +14,7 @@ import itertools
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from . import _launch, _strays
 from ._ahead import Ahead, Asked, ask
 from ._cgroups import Cgroups
 from ._errors import IsolationError, SupervisorError
+from ._pool import NO_POOL, Pool, PoolSize
 from ._worker import Worker, until_ended
 
 BOOT_TIMEOUT: Final = 30.0
@@ -41,6 +43,12 @@ STRAY_ROUNDS: Final = 16
 longer multiplies, and the whole namespace is ended at once."""
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds for a zygote to exit by itself, which takes 2 to 10 ms; past it it is killed."""
+
+FORKS: Final = 20_000
+"""Workers of one zygote. They share its address layout, which nobody should have for ever to study;
+and what one more zygote costs, a tenth of a second beside everything else, is then nothing."""
+AGE: Final = 3600.0
+"""Seconds after which a zygote is replaced, for the same reason."""
 
 _RECEIVE_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
@@ -66,7 +74,13 @@ class Zygote:
     """The supervisor's end of one zygote. Used once: what died is replaced by another one."""
 
     def __init__(
-        self, engine: str, cgroups: Cgroups, *, strict: bool, ahead: Ahead | None = None
+        self,
+        engine: str,
+        cgroups: Cgroups,
+        *,
+        strict: bool,
+        pool: PoolSize = NO_POOL,
+        ahead: Ahead | None = None,
     ) -> None:
         """`ahead` has been launched already, with one worker asked for: both are taken over."""
         self.engine = engine
@@ -76,6 +90,10 @@ class Zygote:
         self._strict = strict
         self._numbers = itertools.count(1)
         self._workers: dict[int, Worker] = {}
+        self._pool = Pool(pool, self._request, self._finish)
+        self._forks = 0
+        self._since = time.monotonic()
+        self._runs = 0  # that have a worker of ours, or wait for one
         self._turns = asyncio.Semaphore(FORKS_AT_ONCE)
         self._launched: _launch.Launched | None = None
         self._pidfd = -1
@@ -140,6 +158,16 @@ class Zygote:
         return self._silent.done()
 
     @property
+    def worn(self) -> bool:
+        """Whether another one should take its place."""
+        return self._forks >= FORKS or time.monotonic() - self._since >= AGE
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run has a worker of it, or is about to."""
+        return self._runs > 0
+
+    @property
     def gone(self) -> bool:
         """Whether nothing of it is left to wait for."""
         return self._launched is None or (self._silent.done() and self._reaped.done())
@@ -148,6 +176,7 @@ class Zygote:
         """End it, and with it, as pid 1 of its namespace, every worker; wait until it has gone."""
         if self._launched is None:
             return
+        await self._pool.close()
         if self._silent.done():
             pass  # it is dying already
         elif self._hello.done():
@@ -212,20 +241,25 @@ class Zygote:
     @contextlib.asynccontextmanager
     async def worker(self, options: control.WorkerOptions) -> AsyncIterator[Worker]:
         """A fresh worker, dead and reaped at the end of the block. Raises `SupervisorError`."""
-        await self.start()
-        worker = self._take(options)
-        if worker is None:
-            await self._turns.acquire()
-            try:
-                worker = self._request(options)
-            except BaseException:
-                self._turns.release()
-                raise
+        self._runs += 1
         try:
-            await self._until_forked(worker)
-            yield worker
+            await self.start()
+            worker = self._take(options) or self._pool.take(options)
+            if worker is None:
+                await self._turns.acquire()
+                try:
+                    worker = self._request(options)
+                except BaseException:
+                    self._turns.release()
+                    raise
+                worker.forked.add_done_callback(lambda _: self._turns.release())
+            try:
+                await self._until_forked(worker)
+                yield worker
+            finally:
+                await self._finish(worker)
         finally:
-            await self._finish(worker)
+            self._runs -= 1
 
     def _take(self, options: control.WorkerOptions) -> Worker | None:
         """The worker that was asked for ahead, once, if it is as this run wants it."""
@@ -247,9 +281,8 @@ class Zygote:
             raise SupervisorError(
                 f"a worker was not forked: {error.strerror}", _hint(error)
             ) from None
-        worker = self._expect(asked)
-        worker.forked.add_done_callback(lambda _: self._turns.release())
-        return worker
+        self._forks += 1
+        return self._expect(asked)
 
     def _expect(self, asked: Asked) -> Worker:
         worker = Worker(asked.number, asked.group, asked.read_fd, asked.write_fd)

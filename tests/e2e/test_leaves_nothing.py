@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from llmspell_supervisor import Policy, Spell, Supervisor
+from llmspell_supervisor import Policy, PoolSize, Spell, Supervisor
 from tests.support.processes import children, is_alive
 
 ENDLESS = {
@@ -88,15 +88,22 @@ def test_a_cancelled_task_leaves_no_worker(engine: str) -> None:
     assert not alive(descendants(os.getpid()))
 
 
-def test_many_runs_leak_no_descriptor() -> None:
+@pytest.mark.parametrize("waiting", [0, 1, 3])
+def test_many_runs_leak_no_descriptor(waiting: int) -> None:
     async def scenario() -> tuple[int, int]:
-        async with Supervisor() as supervisor:
+        async with Supervisor(pool=PoolSize(low=waiting, high=waiting)) as supervisor:
             spell = Spell.from_text("return 1", "lua")
             await supervisor.run(spell)
-            before = len(os.listdir("/proc/self/fd"))
+            before = await held(supervisor, waiting)
             for _ in range(20):
                 assert (await supervisor.run(spell)).value == 1
-            return before, len(os.listdir("/proc/self/fd"))
+            return before, await held(supervisor, waiting)
+
+    async def held(supervisor: Supervisor, waiting: int) -> int:
+        shelves = supervisor._zygotes["lua", True]._pool._shelves.values()
+        while sum(len(shelf.ready) for shelf in shelves) < waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return len(os.listdir("/proc/self/fd"))
 
     before, after = asyncio.run(scenario())
     assert before == after

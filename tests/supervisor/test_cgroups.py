@@ -13,6 +13,7 @@ import pytest
 from llmspell_supervisor import Policy, Spell, Supervisor
 from llmspell_supervisor import _cgroups as cgroups
 from llmspell_supervisor._cgroups import Cgroups, Hierarchy, WorkerGroup
+from llmspell_supervisor._pool import NO_POOL
 
 MIB = 1024 * 1024
 
@@ -129,7 +130,7 @@ def test_a_worker_is_in_its_group_while_it_lives_and_the_group_goes_with_it() ->
                 seen.extend((g / "cgroup.procs").read_text().split() for g in groups_in(own))
             supervisor.cancel_all()
 
-        supervisor = Supervisor(on_log=look)
+        supervisor = Supervisor(on_log=look, pool=NO_POOL)
         async with supervisor:
             spell = Spell.from_text("console.log('up') util.sleep(60000)", "lua")
             report = await supervisor.run(spell, policy=Policy(memory=64 * MIB))

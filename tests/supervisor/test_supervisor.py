@@ -26,6 +26,7 @@ from llmspell_supervisor import (
     run_spell,
 )
 from llmspell_supervisor._policy import MIN_MEMORY
+from llmspell_supervisor._pool import NO_POOL
 from llmspell_supervisor._run import Run
 from llmspell_supervisor._supervisor import ATTEMPTS
 from llmspell_supervisor._zygotes import Zygote
@@ -194,7 +195,7 @@ def test_a_run_is_cancelled_while_its_zygote_still_boots() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(engine: str) -> None:
     async def scenario() -> None:
-        async with Supervisor() as supervisor:
+        async with Supervisor(pool=NO_POOL) as supervisor:
             tools = Tools()
             supervisor.bridges.add(tools)
             source = {

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from .._pool import NO_POOL
 from .._report import Problem, RunReport, Usage
 from .._supervisor import Supervisor
 from . import _status
@@ -47,7 +48,12 @@ async def _run(
     began = time.monotonic()
     line = _status.StatusLine(job.spell.name)
     supervisor = Supervisor(
-        job.config, model=job.model, on_log=console.log, on_activity=line.activity, ahead=ahead
+        job.config,
+        model=job.model,
+        pool=NO_POOL,
+        on_log=console.log,
+        on_activity=line.activity,
+        ahead=ahead,
     )
     task = asyncio.create_task(_cast(job, supervisor))
     stop = functools.partial(_stop, supervisor, task)
