@@ -75,8 +75,9 @@ class _Supervisor(Supervisor):
     _run_type: type[Run] = _WatchedRun
 
     def __init__(self, skip: frozenset[str], early: str) -> None:
-        # What attacks before it is ready is attacked by nobody else: it is forked for its run.
-        super().__init__(pool=NO_POOL if early else None)
+        # Where walls are missing, what waits beside an attack would be taken for a part of it; and what
+        # attacks before it is ready would do so for no run.
+        super().__init__(pool=NO_POOL if skip or early else None)
         self._skip = skip
         self._early = early
         if early:

@@ -67,11 +67,13 @@ async def measure(stage: Stage, attack: str, engine: str) -> Cost:
     deadline = loop.time() + _PATIENCE
     while not run.done() and still < _STILL and loop.time() < deadline:
         await asyncio.wait([run], timeout=_PAUSE)
-        for pid in set(_workers(os.getpid())) - before:
-            now = _cost_of(pid)
-            cost = Cost(max(cost.process, now.process), _larger(cost.group, now.group))
-            still = still + 1 if now.process == last and _sleeps(pid) else 0
-            last = now.process
+        costs = {pid: _cost_of(pid) for pid in set(_workers(os.getpid())) - before}
+        if not costs:
+            continue
+        pid, now = max(costs.items(), key=lambda item: item[1].process)  # others only wait
+        cost = Cost(max(cost.process, now.process), _larger(cost.group, now.group))
+        still = still + 1 if now.process == last and _sleeps(pid) else 0
+        last = now.process
     if not run.done():
         run.cancel()
         await asyncio.wait([run])
