@@ -31,6 +31,9 @@ PERIOD: Final = 2.0
 """Seconds over which is seen whether waiting workers were needed."""
 REFILLS_AT_ONCE: Final = max(1, len(os.sched_getaffinity(0)) // 2)
 """Forks for the pool that are under way: runs that wait for a worker of their own go before."""
+REFILL_DELAY: Final = 0.003
+"""Seconds before a worker that was taken is replaced: a small spell is over by then, and the fork
+does not take its time."""
 SHELVES: Final = 4
 """Sets of options (memory, processor time, JIT) that have workers waiting: as many policies as one
 supervisor serves at a time. The one that was longest not asked for makes way."""
@@ -85,7 +88,9 @@ class Pool:
         worker = shelf.take()
         if worker is None:
             shelf.wanted = min(self._size.high, max(self._size.low, 2 * shelf.wanted, 1))
-        self._tend(shelf)
+        if shelf.refill is None:
+            loop = asyncio.get_running_loop()
+            shelf.refill = loop.call_later(REFILL_DELAY, self._refill, shelf)
         return worker
 
     async def close(self) -> None:
@@ -98,6 +103,10 @@ class Pool:
             await asyncio.wait(self._ends)
 
     # --- a shelf ----------------------------------------------------------------------------------
+
+    def _refill(self, shelf: _Shelf) -> None:
+        shelf.refill = None
+        self._tend(shelf)
 
     def _tend(self, shelf: _Shelf) -> None:
         """Ask for what is missing, a few at a time, and see that too many do not stay."""
@@ -144,9 +153,10 @@ class Pool:
         self._tend(shelf)
 
     def _clear(self, shelf: _Shelf) -> None:
-        if shelf.timer:
-            shelf.timer.cancel()
-            shelf.timer = None
+        for timer in (shelf.timer, shelf.refill):
+            if timer is not None:
+                timer.cancel()
+        shelf.timer = shelf.refill = None
         for worker in (*shelf.coming, *shelf.ready):
             shelf.remove(worker)
             self._end(worker)
@@ -171,6 +181,8 @@ class _Shelf:
         self.fewest = 0
         """How many were ready at least, in this period."""
         self.timer: asyncio.TimerHandle | None = None
+        """Until the end of this period."""
+        self.refill: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:

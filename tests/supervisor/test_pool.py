@@ -205,6 +205,8 @@ def test_workers_that_cannot_be_forked_for_the_pool_end_no_run() -> None:
         shelf = shelf_of(supervisor)
         await until(lambda: not shelf.ready)
         assert zygote._pool.take(shelf.options) is None
+        await until(lambda: shelf.refill is None)
+        assert not shelf.coming
         assert (await supervisor.run(spell("return 2"))).value == 2
 
     play(scenario, PoolSize(low=1))
