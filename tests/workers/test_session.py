@@ -13,6 +13,7 @@ from msgspec import Raw
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
+    Binding,
     Caps,
     Chunk,
     Close,
@@ -32,7 +33,9 @@ from llmspell_protocol import (
 from llmspell_workers._session import MAX_LOG_TEXT, HostError, Session
 
 LIMITS = WorkerLimits(heap=1, max_request=1 << 20, max_result=1, max_in_flight=2)
-START = Start("execute", "x.lua", "", Raw(pack({})), {}, {"llm": {"complete": "call"}}, LIMITS)
+START = Start(
+    "execute", "x.lua", "", Raw(pack({})), {}, {"llm": {"complete": Binding("call")}}, LIMITS
+)
 NIL = Raw(pack(None))
 
 
