@@ -8,9 +8,10 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, ClassVar
 
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
-from .._interface import Bridge, BridgeConfig, End, method, off_the_clock
+from .._interface import Bridge, BridgeConfig, End, method
 from ._config import LlmConfig
 from ._types import (
     CompletionDelta,

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.cross_engine import (
     console,
     errors,
+    functions,
     json_library,
     limits,
     llm_calls,
@@ -37,6 +38,7 @@ THEMES = (
     math_library,
     world,
     streams,
+    functions,
     llm_calls,
     llm_errors,
     limits,
