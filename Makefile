@@ -65,7 +65,8 @@ format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format --quiet .
 
 attacks: $(VENV)/.dev ## Test the whole attack suite, as root and as an ordinary user
-	@$(BIN)/python -m pytest -m attacks tests/security/test_suite.py $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup \
+	  tests/security/test_suite.py $(ARGS)
 
 harness: $(VENV)/.run ## Attack this machine's containment [ARGS="--class os"]
 	@$(BIN)/llmspell-supervisor harness $(ARGS)

@@ -113,9 +113,12 @@ def _asked(arguments: argparse.Namespace, chosen: Chosen) -> Iterator[str]:
 
 
 def _plan(arguments: argparse.Namespace, chosen: Chosen, layers: dict[str, str]) -> list[Planned]:
+    plan = plan_held(chosen)
+    if arguments.quick:
+        return plan
     walled = [c for c in chosen if c[1] == (arguments.engine or _WALL_ENGINE)]
     on = [name for name, state in layers.items() if state.startswith("on")]
-    plan = plan_held(chosen) + plan_walls(walled, root=os.geteuid() == 0, layers=frozenset(on))
+    plan += plan_walls(walled, root=os.geteuid() == 0, layers=frozenset(on))
     if arguments.ablate:
         plan += plan_ablation(chosen, on)
     return plan

@@ -1,4 +1,7 @@
-"""The attack suite, as the installed command runs it, for root and for an ordinary user."""
+"""The attack suite, as the installed command runs it, for root and for an ordinary user.
+
+It runs in parts, a class of attacks against one engine each, so that several processes share it.
+"""
 
 from __future__ import annotations
 
@@ -6,76 +9,111 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from llmspell_harness._attack import BOTH
 from llmspell_harness._catalogue import catalogue
+from llmspell_harness._suite import declared
 from tests.support.users import OrdinaryUser
 
-pytestmark = [pytest.mark.attacks, pytest.mark.slow, pytest.mark.timeout(600)]
-USERS = pytest.mark.parametrize("user", ["root", "ordinary user"])
-COMMAND = [sys.executable, "-m", "llmspell_supervisor", "harness", "--json"]
-TIMEOUT = 580
-"""Seconds for the whole suite, which takes about a minute when the machine is idle."""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+COMMAND: Final = (sys.executable, "-m", "llmspell_supervisor", "harness", "--json")
+TIMEOUT: Final = 580
+"""Seconds for one part, of which the longest takes half a minute when the machine is idle."""
+WALLS: Final = ("os", "lua")
+"""The part that also tries each wall alone, and none."""
 
+Part = tuple[str, str]
+"""A class of attacks, and the engine that they are tried in."""
 Report = dict[str, Any]
+ReportOf = Callable[[str, Part], Report]
+
+
+def parts() -> dict[Part, list[str]]:
+    """The ids of each part; those with no engine of their own are in every part of their class."""
+    found: dict[Part, dict[str, None]] = {}
+    for attack, engine in declared():
+        for name in (engine,) if engine else BOTH:
+            found.setdefault((catalogue()[attack.id].aim, name), {})[attack.id] = None
+    return {part: list(ids) for part, ids in found.items()}
+
+
+def _everything() -> Iterator[Any]:
+    for user in ("root", "ordinary user"):
+        for part, ids in parts().items():
+            for key in ids:
+                yield pytest.param(user, part, key, id=f"{user}-{part[1]}-{key}")
 
 
 @pytest.fixture(scope="module")
-def report_of(request: pytest.FixtureRequest) -> Callable[[str], Report]:
-    """The report of a whole run of the suite as one user; each is run once."""
-    reports: dict[str, Report] = {}
+def report_of(request: pytest.FixtureRequest) -> ReportOf:
+    """The report of a part as one user; each is run once."""
+    reports: dict[tuple[str, Part], Report] = {}
 
-    def run(user: str) -> Report:
-        if user not in reports:
-            if user == "root":
-                if os.geteuid() != 0:
-                    pytest.skip("the tests are not run by root")
-                done = subprocess.run(
-                    COMMAND, text=True, capture_output=True, timeout=TIMEOUT, check=False
-                )
-            else:
-                ordinary: OrdinaryUser = request.getfixturevalue("ordinary_user")
-                done = ordinary.run(COMMAND, timeout=TIMEOUT)
-            assert done.stdout, done.stderr
-            reports[user] = json.loads(done.stdout)
-        return reports[user]
+    def run(user: str, part: Part) -> Report:
+        if (user, part) not in reports:
+            reports[user, part] = _run(user, part, request)
+        return reports[user, part]
 
     return run
 
 
-@USERS
-@pytest.mark.parametrize("key", [e.id for e in catalogue().values() if not e.waits])
-def test_the_attack_is_stopped(key: str, user: str, report_of: Callable[[str], Report]) -> None:
-    result = next(r for r in report_of(user)["results"] if r["id"] == key)
+def _run(user: str, part: Part, request: pytest.FixtureRequest) -> Report:
+    aim, engine = part
+    command = [*COMMAND, "--class", aim, "--engine", engine]
+    if part != WALLS:
+        command.append("--quick")
+    if user == "root":
+        if os.geteuid() != 0:
+            pytest.skip("the tests are not run by root")
+        done = subprocess.run(command, text=True, capture_output=True, timeout=TIMEOUT, check=False)
+    else:
+        ordinary: OrdinaryUser = request.getfixturevalue("ordinary_user")
+        done = ordinary.run(command, timeout=TIMEOUT)
+    assert done.stdout, done.stderr
+    report: Report = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.parametrize(("user", "part", "key"), list(_everything()))
+def test_the_attack_is_stopped(user: str, part: Part, key: str, report_of: ReportOf) -> None:
+    result = next(r for r in report_of(user, part)["results"] if r["id"] == key)
     assert result["failures"] == []
     assert result["state"] == catalogue()[key].status
     assert result["trials"] > 0
 
 
-@USERS
+@pytest.mark.parametrize(("user", "part"), [(user, WALLS) for user in ("root", "ordinary user")])
 def test_every_attack_on_the_operating_system_met_two_walls_that_hold_alone(
-    user: str, report_of: Callable[[str], Report]
+    user: str, part: Part, report_of: ReportOf
 ) -> None:
+    report = report_of(user, part)
     few = [
-        (result["id"], result["walls"])
-        for result in report_of(user)["results"]
+        result["id"]
+        for result in report["results"]
         if result["weakest"] is not None and result["weakest"] < 2
     ]
     # Page tables are in no limit of a process: where no control group counts them, the filter
     # alone sees to the shape of mappings.
-    grouped = report_of(user)["layers"]["cgroup"].startswith("on")
-    assert [key for key, _ in few] == ([] if grouped else ["O19"])
+    grouped = report["layers"]["cgroup"].startswith("on")
+    assert few == ([] if grouped else ["O19"])
 
 
-@USERS
-def test_every_layer_is_on(user: str, report_of: Callable[[str], Report]) -> None:
-    off = {k for k, v in report_of(user)["layers"].items() if not v.startswith("on")}
+@pytest.mark.parametrize(("user", "part"), [(user, WALLS) for user in ("root", "ordinary user")])
+def test_every_layer_is_on(user: str, part: Part, report_of: ReportOf) -> None:
+    off = {k for k, v in report_of(user, part)["layers"].items() if not v.startswith("on")}
     # An ordinary user has a control group only where the host delegates one.
     assert off <= (set() if user == "root" else {"cgroup"})
+
+
+def test_the_parts_have_every_attack_in_every_engine_that_it_is_made_for() -> None:
+    reached = {(key, part[1]) for part, ids in parts().items() for key in ids}
+    assert {(attack.id, engine or BOTH[0]) for attack, engine in declared()} <= reached
+    assert {key for key, _ in reached} == {e.id for e in catalogue().values() if not e.waits}
 
 
 def test_an_attack_that_succeeds_fails_the_command(tmp_path: Path) -> None:

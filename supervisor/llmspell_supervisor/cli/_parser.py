@@ -299,7 +299,11 @@ def _add_harness(parser: argparse.ArgumentParser) -> None:
         choices=("lua", "javascript", "os", "protocol", "bridges"),
         help="attacks of one class only: lua, javascript, os, protocol, bridges",
     )
-    parser.add_argument(
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument(
+        "--quick", action="store_true", help="against every layer only, not each wall alone"
+    )
+    extent.add_argument(
         "--ablate", action="store_true", help="try each again without each layer: takes minutes"
     )
     parser.add_argument("--output", metavar="FILE", help="write the report as JSON to a file too")

@@ -89,6 +89,7 @@ options:
   -h, --help                show this help message and exit
   --engine NAME             lua or javascript: attack its workers only
   --class CLASS             attacks of one class only: lua, javascript, os, protocol, bridges
+  --quick                   against every layer only, not each wall alone
   --ablate                  try each again without each layer: takes minutes
   --output FILE             write the report as JSON to a file too
   --json                    the report as JSON on stdout
