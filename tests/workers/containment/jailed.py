@@ -104,7 +104,7 @@ class Worker:
     """One worker as the host sees it."""
 
     report: dict[str, str]
-    """The layers, or `missing` and `text` of the one that ended it."""
+    """The layers, or `missing` and `text` of the one that ended it; its name may be empty."""
     pid: int
     """In the host's numbering; 0 if it did not get ready."""
     outer: int
@@ -189,8 +189,8 @@ def _outer(spawn: Spawn, reader: int, writer: int, status: int, ours: tuple[int,
     layers = Layers(strict=spawn.strict, skip=spawn.skip)
     try:
         detach(layers)
-    except LayerMissing as missing:
-        _say(writer, {"missing": missing.layer, "text": str(missing)})
+    except Exception as error:  # noqa: BLE001 - told, as the real zygote does
+        _say(writer, _refusal(error))
         return
     first = os.fork()
     if first == 0:
@@ -205,8 +205,8 @@ def _first_process(spawn: Spawn, layers: Layers, reader: int, writer: int, statu
     trap = prepare_trap() if spawn.trap == "sealed" else None
     try:
         jail(layers)
-    except LayerMissing as missing:
-        _say(writer, {"missing": missing.layer, "text": str(missing)})
+    except Exception as error:  # noqa: BLE001
+        _say(writer, _refusal(error))
         return
     spawn.in_jail()
     if spawn.trap == "unsealed":
@@ -228,14 +228,22 @@ def _worker(spawn: Spawn, layers: Layers, plan: Plan) -> None:
     try:
         contain(plan, layers, spawn.engine)
         report = self_test(layers)
-    except LayerMissing as missing:
+    except Exception as error:  # noqa: BLE001
         # Before the descriptors were closed there is the spare one, afterwards the proper one.
-        out = spare if _is_open(spare) else OUT_FD
-        _say(out, {"missing": missing.layer, "text": str(missing)})
+        out = OUT_FD if layers.has("fds") or not _is_open(spare) else spare
+        _say(out, _refusal(error))
         return
     _say(OUT_FD, report)
     os.read(IN_FD, 1)
     os.write(OUT_FD, struct.pack("q", spawn.attack()))
+
+
+def _refusal(error: Exception) -> dict[str, str]:
+    """Why there is no worker; a layer's name, or none for what no layer has foreseen."""
+    return {
+        "missing": error.layer if isinstance(error, LayerMissing) else "",
+        "text": str(error),
+    }
 
 
 def _is_open(fd: int) -> bool:

@@ -105,5 +105,5 @@ def self_test(layers: Layers) -> dict[str, str]:
         try:
             _seccomp.prove()
         except OSError as error:
-            raise LayerMissing("seccomp", str(error)) from None
+            raise LayerMissing("seccomp", error.strerror or str(error)) from None
     return layers.as_dict()

@@ -27,8 +27,8 @@ _AT_EMPTY_PATH: Final = 0x1000
 _FIONBIO_AND_CLOEXEC: Final = (0x5421, 0x5450, 0x5451)
 _FCNTL: Final = (0, 1, 2, 3, 4, 1030)
 """Duplicate, descriptor flags, file flags, duplicate with close-on-exec."""
-_PRCTL_READS: Final = (3, 23, 27, 39, 66)
-"""Dumpable, bounding set, securebits, no_new_privs, memory-deny-write-execute."""
+_PRCTL_READS: Final = (2, 3, 23, 27, 39, 66)
+"""Parent-death signal, dumpable, bounding set, securebits, no_new_privs, memory-deny-write-execute."""
 _PRCTL_TIGHTENS: Final = ((1, 9), (4, 0), (38, 1), (65, 1))
 """Parent-death signal KILL, dumpable off, no_new_privs, memory-deny-write-execute."""
 _PRCTL_NAMES: Final = (15, 0x5356_4D41)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ._layers import Layers
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
 _FIXED: Final = {signal.SIGKILL, signal.SIGSTOP}
 _SETTABLE: Final = tuple(int(s) for s in signal.valid_signals() - _FIXED)
 
@@ -32,3 +34,7 @@ def _reset() -> str:
 def die_with_parent() -> None:
     """Ask for SIGKILL when the parent dies. A later change of credentials clears it: prctl(2)."""
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, what="parent-death signal")
+    asked = ctypes.c_int()
+    prctl(_PR_GET_PDEATHSIG, ctypes.addressof(asked), what="parent-death signal")
+    if asked.value != signal.SIGKILL:
+        raise OSError(0, "the parent-death signal is not set")
