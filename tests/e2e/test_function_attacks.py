@@ -87,7 +87,8 @@ def test_poisoned_prototypes_are_not_asked_by_what_runs_functions(stage: Stage) 
     assert stage.javascript(source) == "|3 Ada once RateLimit"
 
 
-@pytest.mark.attack("J13", "B30")
+@pytest.mark.attack("J13")
+@pytest.mark.attack("B30")
 def test_a_getter_of_an_argument_may_call_the_bridge_and_gets_its_own_answer(stage: Stage) -> None:
     source = """
     let inner;
