@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import plain_environment
+from tests.support.groups import name_groups
 from tests.support.leftovers import Leftovers
 from tests.support.turns import turn
 from tests.support.users import OrdinaryUser
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Last, there is little left to wait for.
     """
     items.sort(key=_is_undisturbed)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        name_groups(items)
     if os.getuid() == 0:
         return
     skip = pytest.mark.skip(reason="says something about a supervisor that root runs")

@@ -88,7 +88,11 @@ class Ahead:
         self.cgroups = Cgroups()
         self.taken = False
         """Set by the supervisor that takes over all of it."""
-        self.launched = _launch.launch(engine, strict=self.strict)
+        try:
+            self.launched = _launch.launch(engine, strict=self.strict)
+        except OSError:
+            self.cgroups.close()
+            raise
         try:
             self.asked = ask(self.launched.control, self.cgroups, 0, worker_options(policy, engine))
         except OSError:

@@ -9,8 +9,10 @@ the next one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 _PREFIX: Final = "llmspell-"
@@ -18,6 +20,20 @@ _CONTROLLERS: Final = ("memory", "pids")
 _WORKER_TASKS: Final = 32
 """Processes and threads in a worker's group: SpiderMonkey's helpers are at most 8 on 2 cores and
 seccomp stops any new one, so this only bounds what happens before lock-down."""
+_SHORTAGE: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO, errno.EAGAIN}
+)
+"""Errors that are no answer of the host's about what it delegates."""
+
+
+@contextlib.contextmanager
+def _as_delegated() -> Iterator[None]:
+    """Go on without what the host refuses or has not; a shortage of ours is an `OSError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _SHORTAGE:
+            raise
 
 
 _supervisors = itertools.count()  # several may live in one process, each with groups of its own
@@ -32,12 +48,15 @@ class Hierarchy(NamedTuple):
 
 
 def discover() -> list[Hierarchy]:
-    """The hierarchies that are ours to use, found in /proc/self. Never raises."""
-    try:
-        with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
-            return _usable(mounts.read(), groups.read())
-    except OSError:
-        return []
+    """The hierarchies that are ours to use, found in /proc/self. Raises `OSError`."""
+    texts = "", ""
+    with (
+        _as_delegated(),
+        open("/proc/self/mountinfo") as mounts,
+        open("/proc/self/cgroup") as groups,
+    ):
+        texts = mounts.read(), groups.read()
+    return _usable(*texts)
 
 
 def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
@@ -52,7 +71,7 @@ def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
         root, mount = fields.split(" ")[3:5]
         if kind == "cgroup2":
             base = _inside(mount, root, own.get("", "/"))
-            with contextlib.suppress(OSError), open(f"{base}/cgroup.controllers") as file:
+            with _as_delegated(), open(f"{base}/cgroup.controllers") as file:
                 found.append(Hierarchy(2, frozenset(file.read().split()), base))
         elif kind == "cgroup":
             names = frozenset(options.split(",")) & frozenset(_CONTROLLERS)
@@ -79,19 +98,24 @@ class WorkerGroup:
 
         In version 1 it is `tasks`, which moves one thread, and the worker has no other yet: the
         kernel then need not stop every fork of the host for it, which takes milliseconds.
+
+        Raises `OSError`, and has left nothing open then.
         """
         fds: list[int] = []
-        for hierarchy, path in self._paths:
-            name = "cgroup.procs" if hierarchy.version == 2 else "tasks"
-            with contextlib.suppress(OSError):
+        with contextlib.ExitStack() as undo:
+            for hierarchy, path in self._paths:
+                name = "cgroup.procs" if hierarchy.version == 2 else "tasks"
                 fds.append(os.open(f"{path}/{name}", os.O_WRONLY | os.O_CLOEXEC))
+                undo.callback(os.close, fds[-1])
+            undo.pop_all()
         return fds
 
     def kill(self) -> None:
         """Kill all that is in the group, whatever it has become (version 2 only)."""
         for hierarchy, path in self._paths:
             if hierarchy.version == 2:
-                _write(f"{path}/cgroup.kill", "1")
+                with contextlib.suppress(OSError):  # an addition to the kill by pidfd
+                    _write(f"{path}/cgroup.kill", "1")
 
     def out_of_memory(self) -> bool:
         """Whether the kernel killed in here because the memory limit was reached."""
@@ -110,11 +134,12 @@ class WorkerGroup:
                 return int(file.read())
         return None
 
-    def remove(self) -> None:
-        """Remove the groups; they are empty once the worker has been reaped."""
+    def remove(self) -> bool:
+        """Remove the groups, which are empty once the worker has gone; whether none is left."""
         for _, path in self._paths:
             with contextlib.suppress(OSError):
                 os.rmdir(path)
+        return not any(os.path.exists(path) for _, path in self._paths)
 
 
 class Cgroups:
@@ -122,15 +147,16 @@ class Cgroups:
 
     def __init__(self) -> None:
         self._own: list[tuple[Hierarchy, str]] = []
+        self._left: list[WorkerGroup] = []
         name = f"{_PREFIX}{os.getpid()}-{next(_supervisors)}"
         for hierarchy in discover():
             _remove_stale(hierarchy.base)
             path = f"{hierarchy.base}/{name}"
-            with contextlib.suppress(OSError):
+            with _as_delegated():
                 _delegate(hierarchy, hierarchy.base)
                 os.mkdir(path)
-                _delegate(hierarchy, path)
                 self._own.append((hierarchy, path))
+                _delegate(hierarchy, path)
 
     @property
     def state(self) -> str:
@@ -146,15 +172,22 @@ class Cgroups:
         return ", ".join(parts)
 
     def create(self, worker: int, memory: int) -> WorkerGroup:
-        """Groups for one worker, limited to `memory` bytes. Fewer, where the host refuses."""
-        made = []
-        for hierarchy, own in self._own:
-            path = f"{own}/{worker}"
-            with contextlib.suppress(OSError):
-                os.mkdir(path)
-                made.append((hierarchy, path))
-                _limit(hierarchy, path, memory)
+        """Groups for one worker, limited to `memory` bytes. Fewer, where the host refuses.
+
+        Raises `OSError` for any other reason, and has left none then.
+        """
+        made: list[tuple[Hierarchy, str]] = []
+        with contextlib.ExitStack() as undo:
+            undo.callback(WorkerGroup(made).remove)
+            for hierarchy, own in self._own:
+                with _as_delegated():
+                    made.append((hierarchy, _limited(hierarchy, f"{own}/{worker}", memory)))
+            undo.pop_all()
         return WorkerGroup(made)
+
+    def remove(self, group: WorkerGroup) -> None:
+        """Remove a worker's groups; if it is still about to die, with the next one's."""
+        self._left = [left for left in (*self._left, group) if not left.remove()]
 
     def close(self) -> None:
         """Remove the supervisor's own groups."""
@@ -166,7 +199,19 @@ def _delegate(hierarchy: Hierarchy, path: str) -> None:
     """Let the groups below `path` have controllers of their own (version 2 asks for each)."""
     if hierarchy.version == 2:
         for controller in hierarchy.controllers & frozenset(_CONTROLLERS):
-            _write(f"{path}/cgroup.subtree_control", f"+{controller}")
+            with _as_delegated():
+                _write(f"{path}/cgroup.subtree_control", f"+{controller}")
+
+
+def _limited(hierarchy: Hierarchy, path: str, memory: int) -> str:
+    """Make a group, with its limits or not at all. Raises `OSError`."""
+    os.mkdir(path)
+    try:
+        _limit(hierarchy, path, memory)
+    except OSError:
+        os.rmdir(path)
+        raise
+    return path
 
 
 def _limit(hierarchy: Hierarchy, path: str, memory: int) -> None:
@@ -185,7 +230,7 @@ def _limit(hierarchy: Hierarchy, path: str, memory: int) -> None:
 
 def _write(path: str, text: str) -> None:
     """Write to a control file where it exists; which ones do depends on the host."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError):
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, text.encode())

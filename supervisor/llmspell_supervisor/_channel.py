@@ -37,10 +37,10 @@ class Channel:
         read_fd: int,
         write_fd: int,
         on_message: Callable[[WorkerMessage], None],
-        on_end: Callable[[RemoteProtocolError | None], None],
+        on_end: Callable[[RemoteProtocolError | OSError | None], None],
         turns: Turns,
     ) -> None:
-        """`on_end` is called once: with the breach, or with None when the worker has gone.
+        """`on_end` is called once: with the breach, the error of a pipe, or None: it has gone.
 
         Neither callback may raise. `turns` is shared by the channels of one event loop.
         """
@@ -56,7 +56,13 @@ class Channel:
         self._open = True
         self._share = Turn(turns)
         self._pause: asyncio.Handle | None = None
-        self._loop.add_reader(read_fd, self._read)
+        self._listen()
+
+    def _listen(self) -> None:
+        try:
+            self._loop.add_reader(self._read_fd, self._read)
+        except OSError as error:
+            self._loop.call_soon(self._finish, error)
 
     async def send(self, message: HostMessage) -> None:
         """Write one message, waiting for the worker to read. Nothing is sent after the end.
@@ -82,7 +88,10 @@ class Channel:
         self._write()
         if self._rest:
             self._written = self._loop.create_future()
-            self._loop.add_writer(self._write_fd, self._write)
+            try:
+                self._loop.add_writer(self._write_fd, self._write)
+            except OSError as error:
+                self._finish(error)
 
     async def _until_written(self) -> None:
         while self._written is not None:
@@ -96,6 +105,8 @@ class Channel:
             return
         except BrokenPipeError:
             self._rest = memoryview(b"")  # the worker has gone: reading will tell how
+        except OSError as error:
+            self._finish(error)
         self._release()
 
     def _release(self) -> None:
@@ -109,6 +120,9 @@ class Channel:
         try:
             data = os.read(self._read_fd, READ_SIZE)
         except BlockingIOError:
+            return
+        except OSError as error:
+            self._finish(error)
             return
         if not data:
             # A worker that died in the middle of a frame broke no rule: its exit tells why.
@@ -133,14 +147,14 @@ class Channel:
             self._pause = self._loop.call_later(self._share.end(), self._resume)
 
     def _resume(self) -> None:
-        self._loop.add_reader(self._read_fd, self._read)
+        self._listen()
         self._share.begin()
         self._work()
 
-    def _finish(self, breach: RemoteProtocolError | None) -> None:
+    def _finish(self, cause: RemoteProtocolError | OSError | None) -> None:
         if self._open:
             self.close()
-            self._on_end(breach)
+            self._on_end(cause)
 
     def close(self) -> None:
         """Stop reading and writing; senders that wait are let go. The descriptors stay open."""

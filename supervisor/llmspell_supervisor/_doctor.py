@@ -66,7 +66,10 @@ def _probe() -> list[LayerState]:
 
 
 def _cgroups() -> LayerState:
-    groups = Cgroups()
+    try:
+        groups = Cgroups()
+    except OSError as error:
+        return LayerState("cgroup", "off", f"it could not be looked for: {error.strerror}")
     try:
         if groups.state:
             return LayerState("cgroup", "on", groups.state)

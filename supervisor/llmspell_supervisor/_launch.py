@@ -85,8 +85,9 @@ class Launched:
         self.control.close()
         os.close(self.errors)
         # Our own unreaped process: the pid is still its, unless an embedder reaps everything.
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        with contextlib.suppress(OSError):  # it ends by itself, too, as its socket is closed
             os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
 

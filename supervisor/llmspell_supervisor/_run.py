@@ -260,9 +260,18 @@ class Run:
     def _start_clocks(self, worker: Worker) -> None:
         self._timers.pop("ready").cancel()
         self._began = time.monotonic()
-        self._cpu_began = worker.cpu_time()
         self._after("wall", self._policy.timeout, self._too_long)
+        self._cpu_began = self._read_cpu(worker)
         self._check_cpu()
+
+    def _read_cpu(self, worker: Worker) -> float:
+        """Its processor clock; a limit that nobody can watch ends the run."""
+        try:
+            return worker.cpu_time()
+        except OSError as error:
+            reason = f"the worker's processor clock cannot be read: {error.strerror}"
+            self._end(_ending.supervisor_error(reason))
+            return 0.0
 
     def _too_long(self) -> None:
         self._end(_ending.wall_limit(self._policy))
@@ -270,17 +279,20 @@ class Run:
     def _check_cpu(self) -> None:
         """Look at the worker's processor clock, and again when it can first be over the limit."""
         assert self._worker is not None
-        left = self._policy.cpu - (self._worker.cpu_time() - self._cpu_began)
+        left = self._policy.cpu - (self._read_cpu(self._worker) - self._cpu_began)
         if left <= 0:
             self._end(_ending.cpu_limit(self._policy))
-        else:
+        elif not self._ending.done():
             self._after("cpu", max(left / _CPUS, CPU_PRECISION), self._check_cpu)
 
     # --- messages -------------------------------------------------------------------------------
 
-    def _closed(self, breach: RemoteProtocolError | None) -> None:
-        self._garbled = breach is not None
-        self._end(_ending.protocol_violation(str(breach)) if breach else None)
+    def _closed(self, cause: RemoteProtocolError | OSError | None) -> None:
+        self._garbled = isinstance(cause, RemoteProtocolError)
+        if isinstance(cause, OSError):
+            self._end(_ending.supervisor_error(f"a pipe of the worker's failed: {cause.strerror}"))
+        else:
+            self._end(_ending.protocol_violation(str(cause)) if cause else None)
 
     def _receive(self, message: WorkerMessage) -> None:
         try:

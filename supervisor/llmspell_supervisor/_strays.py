@@ -23,10 +23,14 @@ def first_process(outer: int) -> int | None:
 
 
 def children(pid: int, thread: int | None = None) -> list[int]:
-    """The children of one thread of a process, by default the first; none where they are hidden."""
+    """The children of one thread of a process, by default the first; none where they are hidden.
+
+    Raises `OSError` when it is not the host that hides them.
+    """
     # Without CONFIG_PROC_CHILDREN, or with hidepid, there is no such file.
+    hidden = (FileNotFoundError, PermissionError, ProcessLookupError)
     path = f"/proc/{pid}/task/{thread or pid}/children"
-    with contextlib.suppress(OSError), open(path) as file:
+    with contextlib.suppress(*hidden), open(path) as file:
         return [int(word) for word in file.read().split()]
     return []
 

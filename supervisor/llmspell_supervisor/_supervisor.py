@@ -99,7 +99,10 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
-        self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
+        try:
+            self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
+        except OSError as error:
+            raise SupervisorError(f"control groups cannot be used: {error.strerror}") from None
         self._open = True
         return self
 

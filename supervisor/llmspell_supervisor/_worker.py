@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -41,10 +42,16 @@ class Worker:
         self._clock: int | None = None
 
     def attach(self, pidfd: int) -> None:
-        """Take over the pidfd that the zygote sent. Raises `InvalidStateError` the second time."""
+        """Take over the pidfd that the zygote sent. Raises `InvalidStateError` the second time.
+
+        Raises `OSError`, and has taken nothing over then, when the worker could not be watched.
+        """
+        if pidfd < 0:  # the kernel drops it when we have no descriptor left (unix(7))
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        pid = _read_pid(pidfd)
         self.forked.set_result(None)
         self._pidfd = pidfd
-        self.number_on_host = pid = _pid_of(pidfd)
+        self.number_on_host = pid
         if pid > 0:
             # The processor clock of another process, as clock_getcpuclockid(3) makes its id.
             self._clock = (~pid << 3) | _CPUCLOCK_SCHED
@@ -55,22 +62,35 @@ class Worker:
         return _pid_of(self._pidfd)
 
     def cpu_time(self) -> float:
-        """Seconds of processor time used so far, all threads; 0.0 once the worker has gone."""
+        """Seconds of processor time used so far, all threads; 0.0 once the worker has gone.
+
+        Raises `OSError` when the clock of a worker that lives cannot be read.
+        """
         if self._clock is None:
             return 0.0
         try:
             used = time.clock_gettime(self._clock)
         except OSError:
+            if not _is_readable(self._pidfd):
+                raise
             return 0.0
         # Clocks go by pid. If it still lives after the reading, the pid was not another's.
         return 0.0 if _is_readable(self._pidfd) else used
 
-    def kill(self) -> None:
-        """Kill it now. A pidfd names this worker for ever: a recycled pid cannot be hit."""
-        if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+    def kill(self) -> bool:
+        """Kill it now. False when the kernel refuses: then only its zygote's end is its own.
+
+        A pidfd names this worker for ever: a recycled pid cannot be hit.
+        """
         self.group.kill()
+        try:
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+        return True
 
     @property
     def exit(self) -> control.Exited | None:
@@ -99,9 +119,14 @@ class Worker:
 
 
 def _pid_of(pidfd: int) -> int:
-    if pidfd < 0:
-        return -1
-    with contextlib.suppress(OSError), open(f"/proc/self/fdinfo/{pidfd}") as file:
+    with contextlib.suppress(OSError):
+        return _read_pid(pidfd)
+    return -1
+
+
+def _read_pid(pidfd: int) -> int:
+    """As the kernel shows it, -1 when the process has been reaped. Raises `OSError`."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
         for line in file:
             if line.startswith("Pid:"):
                 return int(line.split()[1])

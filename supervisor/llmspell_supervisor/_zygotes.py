@@ -122,7 +122,7 @@ class Zygote:
         try:
             launched = self._spawn()
             try:
-                self._pidfd = os.pidfd_open(launched.pid)
+                self._watch(launched)
             except OSError:
                 launched.stop()
                 raise
@@ -131,11 +131,22 @@ class Zygote:
                 f"the {self.engine} zygote was not started: {error.strerror}", _hint(error)
             ) from None
         self._launched = launched
-        loop.add_reader(launched.control.fileno(), self._receive)
-        loop.add_reader(self._pidfd, self._reap_process)
         self._boot = loop.call_later(BOOT_TIMEOUT, self._never_booted)
         if self._ahead is not None:
             self._waiting = self._expect(self._ahead.asked)
+
+    def _watch(self, launched: _launch.Launched) -> None:
+        """Hear what it says, and of its end. Raises `OSError`, and leaves nothing open then."""
+        loop = asyncio.get_running_loop()
+        pidfd = os.pidfd_open(launched.pid)
+        try:
+            loop.add_reader(launched.control.fileno(), self._receive)
+            loop.add_reader(pidfd, self._reap_process)
+        except OSError:
+            loop.remove_reader(launched.control.fileno())
+            os.close(pidfd)
+            raise
+        self._pidfd = pidfd
 
     def _spawn(self) -> _launch.Launched:
         if self._ahead is not None:
@@ -182,7 +193,10 @@ class Zygote:
         elif self._hello.done():
             # It reads the end of the stream and exits. The process that we started waits for it,
             # so when that one has been reaped, nothing is left.
-            self._launched.control.shutdown(socket.SHUT_WR)
+            try:
+                self._launched.control.shutdown(socket.SHUT_WR)
+            except OSError:  # it has gone, perhaps, and we have not heard of it yet
+                self._kill()
         else:
             self._kill()  # it boots, and would not look at its socket for a while
         if not await self._is_gone_within(CLOSE_TIMEOUT):
@@ -197,7 +211,7 @@ class Zygote:
 
     def _kill(self) -> None:
         if self._pidfd >= 0:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):  # it ends by itself, too, when its socket is closed
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def _die(self, reason: str) -> None:
@@ -232,7 +246,7 @@ class Zygote:
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
-        with contextlib.suppress(ChildProcessError):  # an embedder may reap everything
+        with contextlib.suppress(OSError):  # an embedder may reap everything
             os.waitpid(self._launched.pid, os.WNOHANG)
         self._reaped.set_result(None)
 
@@ -307,13 +321,14 @@ class Zygote:
             worker.close()
             worker.peak_memory = worker.group.peak_memory() or 0
             worker.out_of_memory = worker.group.out_of_memory()
-            worker.group.remove()
+            self._cgroups.remove(worker.group)
 
     async def _reap(self, worker: Worker) -> None:
         try:
             async with asyncio.timeout(REAP_TIMEOUT):
                 await asyncio.wait({worker.forked})
-                worker.kill()  # whose pidfd may have arrived since the first attempt
+                if not worker.kill():  # whose pidfd may have arrived since the first attempt
+                    self._die("a worker could not be killed")
                 await (
                     self._kill_strays()
                 )  # those that have left it already; the others once it is dead
@@ -322,6 +337,8 @@ class Zygote:
                 await self._kill_strays()
         except TimeoutError:
             self._die("a killed worker was not reaped")
+        except OSError as error:
+            self._die(f"the end of a worker could not be seen: {error.strerror}")
 
     async def _kill_strays(self) -> None:
         """See `_strays`. Without any, which is always, it takes one look at /proc."""
@@ -371,6 +388,8 @@ class Zygote:
                     unclaimed.pop_all()
             except (msgspec.DecodeError, asyncio.InvalidStateError):
                 self._die("it broke the control protocol")
+            except OSError as error:
+                self._die(f"its processes could not be seen: {error.strerror}")
 
     def _handle(self, message: control.ZygoteMessage, pidfd: int) -> bool:
         """Act on a message. True when somebody has taken the pidfd over."""
@@ -396,10 +415,15 @@ class Zygote:
 
     def _attach(self, number: int, pidfd: int) -> bool:
         if worker := self._workers.get(number):
-            worker.attach(pidfd)
-            return True
+            try:
+                worker.attach(pidfd)
+            except OSError as error:  # a worker that nobody could watch or kill is none
+                reason = f"a worker was not forked: {error.strerror}"
+                self._workers.pop(number).fail(SupervisorError(reason, _hint(error)))
+            else:
+                return True
         if pidfd >= 0:  # whoever asked has given up waiting
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):  # which waits for a script, and its pipe ends
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         return False
 

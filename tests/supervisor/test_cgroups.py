@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from llmspell_supervisor import Policy, Spell, Supervisor
 from llmspell_supervisor import _cgroups as cgroups
 from llmspell_supervisor._cgroups import Cgroups, Hierarchy, WorkerGroup
 from llmspell_supervisor._pool import NO_POOL
+from tests.support.faults import Fault, kernel_calls
 
 MIB = 1024 * 1024
 
@@ -84,6 +86,23 @@ def test_a_kill_for_want_of_memory_is_seen(
     assert not group.out_of_memory()
     (tmp_path / name).write_text(killed)
     assert group.out_of_memory()
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [(errno.EPERM, False), (errno.ENOMEM, True)])
+def test_a_group_whose_limit_cannot_be_set_is_not_used(
+    tmp_path: Path, code: int, is_refused: bool
+) -> None:
+    own = Cgroups()
+    own.close()
+    own._own = [(Hierarchy(2, frozenset({"memory"}), str(tmp_path)), str(tmp_path))]
+    with kernel_calls("llmspell_supervisor", Fault("_cgroups._write open", code)) as calls:
+        if is_refused:
+            with pytest.raises(OSError, match="allocate"):
+                own.create(1, 64 * MIB)
+        else:
+            assert own.create(1, 64 * MIB)._paths == []
+    assert calls.hit
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_version_2_can_kill(tmp_path: Path) -> None:

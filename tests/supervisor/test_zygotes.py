@@ -21,7 +21,8 @@ import pytest
 from llmspell_protocol import control
 from llmspell_supervisor import IsolationError, SupervisorError
 from llmspell_supervisor import _launch as launch
-from llmspell_supervisor._cgroups import Cgroups
+from llmspell_supervisor._cgroups import Cgroups, WorkerGroup
+from llmspell_supervisor._worker import Worker
 from llmspell_supervisor._zygotes import FORKS_AT_ONCE, Zygote, ZygoteDied
 from tests.supervisor.scripted import until
 from tests.support.processes import children, ended, is_alive
@@ -237,6 +238,22 @@ def test_a_worker_that_nobody_asked_for_is_killed_and_its_descriptor_closed() ->
     with_played(scenario)
 
 
+def test_a_worker_without_a_descriptor_to_kill_it_by_is_none() -> None:
+    async def scenario(zygote: Zygote, played: Played) -> None:
+        played.say(HELLO)
+        running = asyncio.create_task(one_worker(zygote))
+        request = await played.asked()
+        played.say(control.Forked(request.id))  # as the kernel passes on what there is no room for
+        with pytest.raises(SupervisorError, match="Too many open files") as caught:
+            await running
+        assert "ulimit -n" in caught.value.hint
+        played.say(control.Exited(request.id, 0, 0.0, 0))
+        await quiet()
+        assert not zygote.dead
+
+    with_played(scenario)
+
+
 def a_process() -> tuple[int, int]:
     pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
     return pid, os.pidfd_open(pid)
@@ -283,15 +300,17 @@ def descriptors_left(count: int) -> Iterator[None]:
             os.close(fd)
 
 
-@pytest.mark.parametrize("left", range(6))
+@pytest.mark.parametrize("left", range(8))
 def test_without_descriptors_a_worker_is_refused_and_nothing_leaks(left: int) -> None:
     async def scenario(zygote: Zygote, played: Played) -> None:
         played.say(HELLO)
         await zygote.start()
         before = open_descriptors()
         running = None
+        # Two pipes; and no worker is forked that could not join its control groups.
+        needed = 4 + len(zygote._cgroups._own)
         with descriptors_left(left):
-            if left < 4:
+            if left < needed:
                 with pytest.raises(SupervisorError, match="Too many open files") as caught:
                     await one_worker(zygote)
                 assert "ulimit -n" in caught.value.hint
@@ -369,6 +388,23 @@ def flags_of(pid: int, fd: int) -> int:
 
 def command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_zygote_that_lost_a_descriptor_on_the_way_forks_no_worker() -> None:
+    async def scenario(zygote: Zygote) -> None:
+        await zygote.start()
+        assert zygote._launched is not None
+        zygote._workers[77] = worker = Worker(77, WorkerGroup([]), -1, -1)
+        request = msgspec.msgpack.encode(control.Fork(77, OPTIONS))
+        # More than it has room for: it gets two pipe ends, and perhaps not its control group.
+        ends = [end for _ in range(6) for end in os.pipe()]
+        socket.send_fds(zygote._launched.control, [request], ends)
+        for fd in ends:
+            os.close(fd)
+        with pytest.raises(SupervisorError, match="not forked: Too many open files"):
+            await worker.forked
+
+    with_real(scenario)
 
 
 def test_descriptors_of_workers_are_not_inherited_by_what_is_started_later() -> None:

@@ -16,6 +16,7 @@ memory that forks share: a worker's calls are made two forks away, without a fil
 from __future__ import annotations
 
 import _socket
+import builtins
 import ctypes
 import fcntl
 import os
@@ -41,6 +42,7 @@ _ROOM: Final = 1 << 16
 """Bytes for the places of one run: eighty of sixty bytes for a worker."""
 _USED: Final = struct.Struct("I?")
 _FUNCTIONS: Final[dict[Any, str]] = {
+    builtins: "open",
     os: "open read write close dup2 pipe pipe2 fork kill waitpid wait4 waitid chdir fstat statvfs listdir setsid"
     " getsid setgroups setresuid setresgid getresuid getresgid getgroups urandom umask"
     " pidfd_open posix_spawn set_blocking mkdir",

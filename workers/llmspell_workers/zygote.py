@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import errno
 import gc
 import os
 import select
@@ -143,11 +144,15 @@ class Zygote:
 
     def _listen(self) -> bool:
         """Serve one request. False when there will be none."""
-        data, fds = _receive(self._pipe)
+        data, fds, lost = _receive(self._pipe)
         if not data:
             return False
         try:
-            self._fork(self._decode(data), fds)
+            request = self._decode(data)
+            if lost:  # no descriptor left; a worker without its control group is none
+                _say(self._pipe, control.ForkFailed(request.id, os.strerror(errno.EMFILE)))
+            else:
+                self._fork(request, fds)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -194,16 +199,16 @@ class Zygote:
 
 # As `socket.recv_fds`, which imports `array` when it is called: here there is no file to import
 # from by then. And without `socket` a Lua zygote starts 4 ms sooner.
-def _receive(pipe: _socket.socket) -> tuple[bytes, list[int]]:
-    """One packet, and the descriptors beside it."""
+def _receive(pipe: _socket.socket) -> tuple[bytes, list[int], bool]:
+    """One packet, the descriptors beside it, and whether some of them were lost on the way."""
     space = _socket.CMSG_LEN(MAX_DESCRIPTORS * _DESCRIPTOR.size)
-    data, ancillary, _, _ = pipe.recvmsg(control.MAX_PACKET, space)
+    data, ancillary, flags, _ = pipe.recvmsg(control.MAX_PACKET, space)
     fds: list[int] = []
     for level, kind, content in ancillary:
         if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
             whole = len(content) - len(content) % _DESCRIPTOR.size
             fds += (fd for (fd,) in _DESCRIPTOR.iter_unpack(content[:whole]))
-    return data, fds
+    return data, fds, bool(flags & _socket.MSG_CTRUNC)
 
 
 def _encode(message: control.ControlMessage) -> bytes:
