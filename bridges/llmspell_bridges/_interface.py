@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import typing
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -231,6 +232,16 @@ def off_the_clock() -> Iterator[None]:
         yield
     finally:
         clock.reschedule(until + now() - began)
+
+
+def without_clock() -> contextvars.Context:
+    """The context for a task that outlasts the call, or the wait, in which it is begun.
+
+    `off_the_clock` does nothing in it: what it would hold is over by then.
+    """
+    context = contextvars.copy_context()
+    context.run(_clock.set, None)
+    return context
 
 
 @contextlib.contextmanager
