@@ -6,9 +6,12 @@ the run), `_errors.py`, `_catalogue.py` (which bridges there are), then one pack
 
 from __future__ import annotations
 
+from llmspell_protocol import ObjectHandle, ScriptFunction
+
 from ._catalogue import available, load
-from ._context import Budget, CallContext, PolicyView, Reservation
-from ._errors import BridgeError, BudgetExceeded, one_line
+from ._clock import off_the_clock
+from ._context import Budget, CallContext, PolicyView, Reservation, Script
+from ._errors import BridgeError, BudgetExceeded, ScriptError, one_line
 from ._interface import (
     BoundMethod,
     Bridge,
@@ -18,23 +21,30 @@ from ._interface import (
     MethodInfo,
     Stream,
     method,
-    off_the_clock,
 )
+from ._objects import BridgeObject, RunState, TextAnswer
 
 __all__ = [
     "BoundMethod",
     "Bridge",
     "BridgeConfig",
     "BridgeError",
+    "BridgeObject",
     "BridgeRegistry",
     "Budget",
     "BudgetExceeded",
     "CallContext",
     "End",
     "MethodInfo",
+    "ObjectHandle",
     "PolicyView",
     "Reservation",
+    "RunState",
+    "Script",
+    "ScriptError",
+    "ScriptFunction",
     "Stream",
+    "TextAnswer",
     "available",
     "load",
     "method",

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
+
+from llmspell_protocol import ObjectHandle, ScriptFunction, ValueRejected, pack
+
+from ._clock import off_the_clock
+from ._errors import BridgeError
+from ._objects import BridgeObject, RunState
+
+T = TypeVar("T")
+B = TypeVar("B")
+O = TypeVar("O", bound=BridgeObject)
 
 
 class PolicyView(Protocol):
@@ -67,6 +79,16 @@ class Budget(Protocol):
         """Set an upper bound aside before a call is made. Raises `BudgetExceeded`."""
 
 
+class Script(Protocol):
+    """The script of the run, which the supervisor can call."""
+
+    async def invoke(self, function: int, args: bytes) -> bytes:
+        """Call one of its functions. Takes and returns msgpack: a list of arguments, one value.
+
+        Raises `ScriptError` when the function fails, and when the run is over.
+        """
+
+
 class CallContext(Struct, frozen=True, kw_only=True):
     """One call's view of its run. Every bridge method gets it as its first parameter."""
 
@@ -79,6 +101,68 @@ class CallContext(Struct, frozen=True, kw_only=True):
     budget: Budget
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
+
+    script: Script | None = None
+    """What `invoke` calls; none where there is no script, as when a bridge is used by itself."""
+    run: RunState = msgspec.field(default_factory=RunState)
+    """What bridges keep for the run; closed at its end."""
+    bridges: Mapping[str, Any] = {}
+    """The bridges that the spell is granted, by name."""
+
+    async def invoke(self, function: ScriptFunction, *values: Any) -> Any:
+        """Call a function of the script and await its value; `request_timeout` stands still.
+
+        Structs become maps. Legal while a call of the run is open, such as the one that handed the
+        function over. Raises `ScriptError` when the function fails; `BridgeError` Conversion for
+        values that cannot cross, Limit for more than `max_response` bytes of them.
+        """
+        if self.script is None:
+            raise BridgeError("Internal", "there is no script whose function could be called")
+        try:
+            args = pack(msgspec.to_builtins(list(values), builtin_types=(bytes,)))
+        except (ValueRejected, TypeError, ValueError) as error:
+            message = f"the arguments cannot be handed to a function of the script: {error}"
+            raise BridgeError("Conversion", message) from error
+        if len(args) > self.policy.max_response:
+            message = (
+                f"{len(args)} bytes of arguments for a function of the script; the limit is"
+                f" {self.policy.max_response} (max_response)"
+            )
+            raise BridgeError("Limit", message)
+        with off_the_clock():
+            return msgspec.msgpack.decode(await self.script.invoke(function.number, args))
+
+    def keep(self, item: BridgeObject) -> int:
+        """The number by which the script knows `item`, which lives until the end of the run.
+
+        Not needed for what a method returns. Raises `BridgeError` Limit when there are too many.
+        """
+        return self.run.keep(item)
+
+    def object(self, handle: ObjectHandle, kind: type[O], field: str | None = None) -> O:
+        """The object that a script handed over, which must be a `kind`.
+
+        Raises `BridgeError` Validation that names `field`, the parameter that took it.
+        """
+        return self.run.find(handle.number, kind, field)
+
+    def state(self, key: Any, factory: Callable[[], T]) -> T:
+        """One value for each run and key, made when first asked for.
+
+        If it has an async `close`, that is awaited at the end of the run.
+        """
+        return self.run.value(key, factory)
+
+    def bridge(self, name: str, kind: type[B]) -> B:
+        """Another bridge, for what the spell asks of this one.
+
+        Raises `BridgeError` of kind `Policy` if the spell is not granted it.
+        """
+        found = self.bridges.get(name)
+        if not isinstance(found, kind):
+            message = f"the bridge {name} is not granted to this spell: --allow-bridge {name}"
+            raise BridgeError("Policy", message)
+        return found
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

@@ -2,6 +2,7 @@
 
 Exception
 +-- BridgeError      the call failed; the script catches it, the run goes on
+|   +-- ScriptError  ... because a function of the script's own did
 +-- BudgetExceeded   the run has used up what it was given; the supervisor ends the run
 
 Anything else that a method raises is a bug of the bridge: scripts see kind `Internal` and no text.
@@ -56,6 +57,24 @@ class BridgeError(Exception):
             retry_after=self.retry_after,
             field=self.field,
             duration=self.duration,
+        )
+
+
+class ScriptError(BridgeError):
+    """A function of the script failed when a bridge called it.
+
+    Its kind is `Script`, or that of the bridge's error that the function let through. Left alone,
+    it goes back to the script as the error of the call that it had made.
+    """
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(
+            info.kind,
+            info.message,
+            retryable=info.retryable,
+            retry_after=info.retry_after,
+            field=None if info.field is None else one_line(info.field),
+            duration=info.duration,
         )
 
 

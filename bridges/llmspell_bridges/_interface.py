@@ -15,24 +15,39 @@
 
 Names, argument validation, documentation and `info` are derived from those lines. A coroutine is a
 call; an async generator is a stream, whose closing value, if it has one, is yielded last as `End`.
+
+A parameter or an option typed `ScriptFunction` takes a function, which `ctx.invoke` calls; one typed
+`ObjectHandle` takes an object, which `ctx.object` finds. A method that returns a `BridgeObject` gives
+the script an object, and one that returns a `TextAnswer` gives it text with fields.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import typing
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
-from llmspell_protocol import NULL, ArgumentError, Signature, ValueRejected, pack, type_name
+from llmspell_protocol import (
+    NULL,
+    ArgumentError,
+    Binding,
+    Signature,
+    ValueRejected,
+    arms_of,
+    pack,
+    result_of,
+    takes_functions,
+    type_name,
+)
 
+from ._clock import within
 from ._errors import BridgeError, BudgetExceeded
+from ._objects import BridgeObject, TextAnswer
 
 if typing.TYPE_CHECKING:
     from llmspell_protocol import MethodKind, Parameter
@@ -45,7 +60,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MARK: Final = "__llmspell_method__"
 _CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
 _OVER: Final[Any] = object()  # no stream yields this
-_clock: ContextVar[asyncio.Timeout | None] = ContextVar("clock", default=None)
+_raws: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_TEXT: Final = "text"
+_TEXTS: Final = "texts"
 
 
 class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -59,6 +76,8 @@ class Bridge:
     """How scripts call it: lower-case letters, digits and `_`."""
     config: ClassVar[type[BridgeConfig]] = BridgeConfig
     """The type of its section in the config file. The constructor takes one instance."""
+    objects: ClassVar[tuple[type[BridgeObject], ...]] = ()
+    """The kinds of object that its methods may return."""
 
     def __init__(self, config: BridgeConfig) -> None:
         """Keep what the operator configured. Must not block, import or open anything heavy."""
@@ -86,7 +105,7 @@ class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One method as `info` shows it."""
 
     name: str
-    """`bridge.method`, in snake_case."""
+    """`bridge.method`, in snake_case; `bridge.object.method` for one of its objects."""
     kind: MethodKind
     doc: str
     parameters: tuple[Parameter, ...]
@@ -96,23 +115,54 @@ class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoundMethod:
-    """One method of one bridge: the only way in which the supervisor calls it.
+    """One method of one bridge, or of its objects of one kind: the only way in which the supervisor calls it.
 
     Raises `BridgeError` for whatever the script may handle, bad arguments and bugs of the bridge
     included, and lets `BudgetExceeded` and cancellation through.
     """
 
-    def __init__(self, bridge: Bridge, function: Callable[..., Any]) -> None:
-        self.name: str = f"{bridge.name}.{function.__name__}"
+    def __init__(
+        self,
+        bridge: Bridge,
+        function: Callable[..., Any],
+        objects: type[BridgeObject] | None = None,
+    ) -> None:
+        owner = f"{bridge.name}.{objects.name}" if objects else bridge.name
+        self.name: str = f"{owner}.{function.__name__}"
         code = function.__code__
         self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
         self._bridge = bridge
+        self._objects = objects
         self._function = function
 
     @functools.cached_property
     def signature(self) -> Signature:
         """Parameters and result. Built when first needed: a run pays for what it calls."""
         return Signature(self._function, skip=("self", "ctx"))
+
+    @functools.cached_property
+    def binding(self) -> Binding:
+        """What a worker is told of it."""
+        given = self._gives(self._value_type())
+        return Binding(self.kind, takes_functions(self._function), given)
+
+    def _value_type(self) -> Any:
+        """What a call returns or a stream ends with."""
+        result = result_of(self._function)
+        if self.kind == "call":
+            return result
+        ends = [a for a in arms_of(typing.get_args(result)[0]) if typing.get_origin(a) is End]
+        return typing.get_args(ends[0])[0] if ends else None
+
+    def _gives(self, hint: Any) -> str:
+        for arm in arms_of(hint):
+            if isinstance(arm, type) and issubclass(arm, TextAnswer):
+                return _TEXT
+            if isinstance(arm, type) and arm in self._bridge.objects:
+                return arm.name
+            if typing.get_origin(arm) is list and self._gives(typing.get_args(arm)[0]) == _TEXT:
+                return _TEXTS
+        return ""
 
     def describe(self) -> MethodInfo:
         """What `info` and the documentation show."""
@@ -124,6 +174,8 @@ class BoundMethod:
             ends = [a for a in arms if typing.get_origin(a) is End]
             result = " or ".join(type_name(a) for a in arms if a not in ends)
             closing = " or ".join(type_name(typing.get_args(a)[0]) for a in ends)
+        elif self.binding.gives not in ("", _TEXT, _TEXTS):
+            result = self.binding.gives
         return MethodInfo(
             name=self.name,
             kind=self.kind,
@@ -135,25 +187,45 @@ class BoundMethod:
 
     async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
         """Call it. Takes and returns msgpack: an array of arguments, one value."""
-        values = self._decode(args)
+        owner, values = self._decode(ctx, args)
         with _only_bridge_errors(self.name):
-            work = self._function(self._bridge, ctx, *values)
-            value = await _within(ctx.call_timeout(), self.name, work)
+            work = self._function(owner, ctx, *values)
+            value = await within(ctx.call_timeout(), self.name, work)
+            if isinstance(value, BridgeObject):
+                value = ctx.keep(value)
             data = _encode(self.name, value)
         _check_size(self.name, len(data), ctx.policy.max_response)
         return data
 
     def stream(self, ctx: CallContext, args: bytes | msgspec.Raw) -> Stream:
         """Open a stream. Raises `BridgeError` at once if the arguments do not fit."""
-        values = self._decode(args)
-        return Stream(self.name, ctx, self._function(self._bridge, ctx, *values))
+        owner, values = self._decode(ctx, args)
+        return Stream(self.name, ctx, self._function(owner, ctx, *values))
 
-    def _decode(self, args: bytes | msgspec.Raw) -> list[Any]:
+    def _decode(
+        self, ctx: CallContext, args: bytes | msgspec.Raw
+    ) -> tuple[Bridge | BridgeObject, list[Any]]:
+        """What the method is of, and its arguments."""
+        owner: Bridge | BridgeObject = self._bridge
+        if self._objects is not None:
+            owner, args = self._take_object(ctx, self._objects, args)
         try:
-            return self.signature.decode(args)
+            return owner, self.signature.decode(args)
         except ArgumentError as error:
             message = f"{self.name}: {error}"
             raise BridgeError("Validation", message, field=error.field) from None
+
+    def _take_object(
+        self, ctx: CallContext, kind: type[BridgeObject], args: bytes | msgspec.Raw
+    ) -> tuple[BridgeObject, bytes]:
+        """The object whose number stands in front of the arguments, and the rest of them."""
+        try:
+            number, *rest = _raws.decode(args)
+            handle = msgspec.msgpack.decode(number, type=int)
+        except (ValueError, msgspec.DecodeError):
+            message = f"{self.name}: must be called on an object of kind '{kind.name}'"
+            raise BridgeError("Validation", message) from None
+        return ctx.run.find(handle, kind, self.name), msgspec.msgpack.encode(rest)
 
 
 class Stream(AsyncIterator[bytes]):
@@ -175,7 +247,7 @@ class Stream(AsyncIterator[bytes]):
         """The next chunk. Raises `BridgeError`; the stream is over then."""
         with _only_bridge_errors(self._name):
             work = anext(self._items, _OVER)
-            item = await _within(self._ctx.call_timeout(), self._name, work)
+            item = await within(self._ctx.call_timeout(), self._name, work)
             if item is _OVER:
                 raise StopAsyncIteration
             last = isinstance(item, End)
@@ -196,52 +268,6 @@ class Stream(AsyncIterator[bytes]):
     async def aclose(self) -> None:
         """End the stream: the bridge frees what it holds for it. Safe to repeat."""
         await self._items.aclose()
-
-
-async def _within(seconds: float, name: str, work: Awaitable[T]) -> T:
-    """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
-    limit = asyncio.timeout(seconds)
-    outer = _clock.set(limit)
-    try:
-        async with limit:
-            return await work
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        message = f"{name}: no answer within {seconds:g} s"
-        raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
-    finally:
-        _clock.reset(outer)
-
-
-@contextlib.contextmanager
-def off_the_clock() -> Iterator[None]:
-    """For what only a first call waits for, such as an import: `request_timeout` stands still.
-
-    The run's own deadline does not. Use it inside a method, around an `await`.
-    """
-    clock = _clock.get()
-    until = clock.when() if clock is not None else None
-    if clock is None or until is None:
-        yield
-        return
-    now = asyncio.get_running_loop().time
-    began = now()
-    clock.reschedule(None)
-    try:
-        yield
-    finally:
-        clock.reschedule(until + now() - began)
-
-
-def without_clock() -> contextvars.Context:
-    """The context for a task that outlasts the call, or the wait, in which it is begun.
-
-    `off_the_clock` does nothing in it: what it would hold is over by then.
-    """
-    context = contextvars.copy_context()
-    context.run(_clock.set, None)
-    return context
 
 
 @contextlib.contextmanager
@@ -271,10 +297,19 @@ def _check_size(name: str, size: int, limit: int) -> None:
         raise BridgeError("Limit", message)
 
 
-def _declared(bridge: type[Bridge]) -> list[Callable[..., Any]]:
+def _declared(owner: type[Bridge | BridgeObject]) -> list[Callable[..., Any]]:
     """The functions marked `@method`, those of base classes included, sorted by name."""
-    found = (getattr(bridge, name) for name in sorted(dir(bridge)) if not name.startswith("_"))
+    found = (getattr(owner, name) for name in sorted(dir(owner)) if not name.startswith("_"))
     return [f for f in found if getattr(f, _MARK, False)]
+
+
+def _bound(bridge: Bridge) -> typing.Iterator[BoundMethod]:
+    """The methods of a bridge and of its objects."""
+    for function in _declared(type(bridge)):
+        yield BoundMethod(bridge, function)
+    for kind in bridge.objects:
+        for function in _declared(kind):
+            yield BoundMethod(bridge, function, kind)
 
 
 class BridgeRegistry:
@@ -295,8 +330,7 @@ class BridgeRegistry:
         if name in self._bridges:
             raise ValueError(f"there is a bridge '{name}' already")
         self._bridges[name] = bridge
-        for function in _declared(type(bridge)):
-            bound = BoundMethod(bridge, function)
+        for bound in _bound(bridge):
             self._methods[bound.name] = bound
 
     async def remove(self, name: str) -> None:
@@ -308,8 +342,8 @@ class BridgeRegistry:
         if name not in self._bridges:
             raise LookupError(f"there is no bridge '{name}'")
         bridge = self._bridges.pop(name)
-        for function in _declared(type(bridge)):
-            del self._methods[f"{name}.{function.__name__}"]
+        for bound in _bound(bridge):
+            del self._methods[bound.name]
         await bridge.close()
 
     @property
@@ -322,19 +356,23 @@ class BridgeRegistry:
         """Every method, sorted by name."""
         return tuple(self._methods[name] for name in sorted(self._methods))
 
+    def granted(self, names: typing.Iterable[str]) -> dict[str, Bridge]:
+        """The bridges `names`, by name; others are skipped."""
+        return {name: self._bridges[name] for name in names if name in self._bridges}
+
     def get(self, name: str) -> BoundMethod | None:
         """The method called `bridge.method` exactly, or none."""
         return self._methods.get(name)
 
-    def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, MethodKind]]:
+    def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, Binding]]:
         """What a script finds bound when it may call the bridges `names`; others are skipped."""
-        granted: dict[str, dict[str, MethodKind]] = {
+        granted: dict[str, dict[str, Binding]] = {
             name: {} for name in sorted(set(names) & set(self._bridges))
         }
         for bound in self.methods:
             bridge, _, short = bound.name.partition(".")
             if bridge in granted:
-                granted[bridge][short] = bound.kind
+                granted[bridge][short] = bound.binding
         return granted
 
     def prefetch(self, names: typing.Iterable[str]) -> None:

@@ -4,7 +4,7 @@
 """
 
 from ._connection import NEED_DATA, Connection, NeedData
-from ._describe import Parameter, type_name
+from ._describe import Parameter, arms_of, type_name
 from ._errors import (
     ArgumentError,
     LocalProtocolError,
@@ -13,8 +13,12 @@ from ._errors import (
     SessionOver,
     ValueRejected,
 )
+from ._handles import ObjectHandle, ScriptFunction, takes_functions
 from ._messages import (
+    MAX_FUNCTIONS,
+    MAX_NESTING,
     PROTOCOL_VERSION,
+    Binding,
     Call,
     Caps,
     Chunk,
@@ -41,7 +45,7 @@ from ._messages import (
     WorkerLimits,
     WorkerMessage,
 )
-from ._signature import Signature
+from ._signature import Signature, result_of
 from ._state import Role, State
 from ._values import (
     INT_MAX,
@@ -60,7 +64,9 @@ __all__ = [
     "INT_MAX",
     "INT_MIN",
     "MAX_DEPTH",
+    "MAX_FUNCTIONS",
     "MAX_HOST_WEIGHT",
+    "MAX_NESTING",
     "MAX_WEIGHT",
     "NEED_DATA",
     "NULL",
@@ -68,6 +74,7 @@ __all__ = [
     "WEIGHT_CONTAINER",
     "WEIGHT_TEXT",
     "ArgumentError",
+    "Binding",
     "Call",
     "Caps",
     "Chunk",
@@ -87,6 +94,7 @@ __all__ = [
     "Message",
     "MethodKind",
     "NeedData",
+    "ObjectHandle",
     "Parameter",
     "ProtocolError",
     "Raise",
@@ -96,6 +104,7 @@ __all__ = [
     "Result",
     "Return",
     "Role",
+    "ScriptFunction",
     "ScriptValue",
     "SessionOver",
     "Signature",
@@ -105,8 +114,11 @@ __all__ = [
     "ValueRejected",
     "WorkerLimits",
     "WorkerMessage",
+    "arms_of",
     "check",
     "pack",
+    "result_of",
+    "takes_functions",
     "type_name",
     "unpack",
 ]

@@ -107,6 +107,16 @@ class Connection:
         """Identifiers of the invocations that await their answer."""
         return self._ledger.open_invocations
 
+    @property
+    def most_calls(self) -> int:
+        """How many calls may be open now."""
+        return self._ledger.most_calls
+
+    @property
+    def invoked(self) -> int:
+        """The number of the last invocation; the next is one more."""
+        return self._ledger.invoked
+
     def credit(self, call: int) -> int:
         """How many chunks of stream `call` the host may send now; 0 once closed or ended."""
         return self._ledger.credit(call)

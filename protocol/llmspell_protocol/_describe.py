@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ._handles import HANDLES
+
 _NAMES: Final = {
     None: "null",
     type(None): "null",
@@ -20,6 +22,7 @@ _NAMES: Final = {
     list: "list",
     tuple: "list",
     dict: "map",
+    **HANDLES,
 }
 
 _STREAMS: Final = ("AsyncIterator", "AsyncGenerator", "AsyncIterable")
@@ -124,9 +127,9 @@ def arms_of(hint: Any) -> list[Any]:
 
 
 def struct_in(hint: Any) -> type[msgspec.Struct] | None:
-    """The `Struct` among the arms of `hint`."""
+    """The `Struct` of options among the arms of `hint`."""
     for arm in arms_of(hint):
-        if isinstance(arm, type) and issubclass(arm, msgspec.Struct):
+        if isinstance(arm, type) and issubclass(arm, msgspec.Struct) and arm not in HANDLES:
             return arm
     return None
 

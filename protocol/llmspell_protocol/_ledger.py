@@ -7,8 +7,8 @@ Some messages cross in the pipes, so the two books differ for a while:
 
 - A worker may send `Credit` or `Close` for a stream that the host has just ended. The pipes keep
   order: until it has read that end, the worker cannot have read the answer to any later call, so
-  it can have made fewer than `in_flight` calls since. The host accepts both up to that point, and
-  so remembers fewer than 2 x `in_flight` ended streams.
+  it can have made fewer calls since than may be open: `in_flight` and `MAX_NESTING`. The host accepts
+  both up to that point, and so remembers fewer than twice as many ended streams.
 - Chunks that were under way when the worker sent `Close` are legal to receive. A host that has
   read the `Close` sends no more of them.
 
@@ -25,6 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from ._messages import (
+    MAX_NESTING,
     PROTOCOL_VERSION,
     Call,
     Caps,
@@ -100,6 +101,16 @@ class Ledger:
         """Identifiers of the invocations that await their `Return` or `Raise`."""
         return frozenset(self._invocations)
 
+    @property
+    def most_calls(self) -> int:
+        """Calls that may be open now: one more for each open invocation, within bounds."""
+        return self._caps.in_flight + min(len(self._invocations), MAX_NESTING)
+
+    @property
+    def invoked(self) -> int:
+        """The number of the last invocation."""
+        return self._invoked
+
     def credit(self, call: int) -> int:
         """Chunks that stream `call` may carry now; 0 once closed, ended, or for a plain call."""
         stream = self._calls.get(call)
@@ -123,8 +134,8 @@ class Ledger:
         caps, method = self._caps, message.method
         if message.id != self._last_call + 1:
             raise Breach(f"call {message.id} came where {self._last_call + 1} was due")
-        if len(self._calls) >= caps.in_flight:
-            raise Breach(f"call {message.id} with {len(self._calls)} open; cap {caps.in_flight}")
+        if len(self._calls) >= self.most_calls:
+            raise Breach(f"call {message.id} with {len(self._calls)} open; cap {self.most_calls}")
         if len(method) > _METHOD_MAX or not _METHOD.fullmatch(method):
             raise Breach(f"call {message.id} of a malformed method name {quote(method)}")
         if not 0 <= message.credit <= caps.credit:
@@ -135,10 +146,11 @@ class Ledger:
         self._forget_ended()
 
     def _forget_ended(self) -> None:
-        """A worker that made `in_flight` calls since a stream ended has read that end."""
+        """A worker that made as many calls as can be open since a stream ended has read that end."""
+        most = self._caps.in_flight + MAX_NESTING
         while self._ended:
             call, stream = next(iter(self._ended.items()))
-            if stream.ended_at + self._caps.in_flight > self._last_call:
+            if stream.ended_at + most > self._last_call:
                 return
             del self._ended[call]
 

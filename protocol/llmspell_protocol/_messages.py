@@ -18,7 +18,8 @@ lock itself, which is then its last message). The host answers with one `Start`.
 has the whole table.
 
 **Calls.** The worker numbers its calls 1, 2, 3, ... without gaps, with at most `Caps.in_flight` of
-them open. Each is answered exactly once: by `Reply` or `Fault`. A call with `credit > 0` asks for a
+them open, and one more for each open invocation, up to `MAX_NESTING`: a function that the host
+waits for can always make a call of its own. Each is answered exactly once: by `Reply` or `Fault`. A call with `credit > 0` asks for a
 stream: the host sends `Chunk`s, each carrying one value and costing one credit, then `Reply` (the
 end, with the closing value) or `Fault`. `Credit` hands credit back for chunks that were received,
 never for more; `Close`, sent at most once and followed by no `Credit`, says that the worker wants
@@ -28,7 +29,10 @@ says how long.
 
 **Callbacks.** The host numbers its invocations 1, 2, 3, ...; each is answered once by `Return` or
 `Raise`, be it after the end of the call that led to it. An `Invoke` is legal only while at least
-one call is open.
+one call is open. A function is a number that the worker gave it, counting from 1: in the
+arguments of a call it stands as the map `{"@function": N}`, an object that the host keeps for the
+script as `{"@object": N}`. What the host makes of such a map depends on the type of the parameter
+alone (`_handles.py`); where none is wanted, it is a map like any other.
 
 **Traps.** A worker that is stopped at a forbidden system call says so, if it still can, in one
 `Trap` written by its signal handler: in one write(2), but from any thread and at any moment, so
@@ -44,7 +48,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised by one with every change of a message; both ends ship in one wheel."""
 
 ErrorKind = Literal[
@@ -68,6 +72,13 @@ LogLevel = Literal["debug", "info", "log", "warn", "error", "write"]
 """`write` is text without an end of line: what a stream brings, as it comes."""
 
 MethodKind = Literal["call", "stream"]
+
+MAX_NESTING = 32
+"""Functions of the script that may be waited for at once. One that calls a bridge which calls a
+function goes this deep; a person's program does not, and an engine's stack has room for it."""
+
+MAX_FUNCTIONS = 1024
+"""Functions that a script may hand over in a run: the worker keeps each of them alive."""
 
 FailureCause = Literal["error", "syntax", "conversion", "memory", "unhandled", "unsupported"]
 """Why a script ended badly: it raised, did not parse, returned what cannot cross, ran out of
@@ -103,6 +114,18 @@ class WorkerLimits(Struct, array_like=True, forbid_unknown_fields=True, frozen=T
     """Bytes of msgpack in the returned value."""
     max_in_flight: int
     """Calls that may be open at once."""
+
+
+class Binding(Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """What a worker is told of one method."""
+
+    kind: MethodKind
+    functions: bool = False
+    """Its arguments may hold functions of the script."""
+    gives: str = ""
+    """What the script gets: empty, the value as it is; `text`, a map that works as its text
+    `content` too; `texts`, a list of those; otherwise the kind of object whose number the value is,
+    with the methods that the manifest lists as `kind.method`."""
 
 
 # --- worker to host ---------------------------------------------------------------------------
@@ -202,8 +225,9 @@ class Start(Message, tag="start", frozen=True):
     """A msgpack map: the run's parameters."""
     env: dict[str, str]
     """Granted environment variables only."""
-    manifest: dict[str, dict[str, MethodKind]]
-    """Bridge to method to kind, names in snake_case: what the script will find bound."""
+    manifest: dict[str, dict[str, Binding]]
+    """Bridge to method to binding, names in snake_case: what the script will find bound. A name
+    with a dot (`agent.run`) is a method of objects; its first argument is the object's number."""
     limits: WorkerLimits
 
 

@@ -29,6 +29,7 @@ from ._describe import (
     type_name,
 )
 from ._errors import ArgumentError
+from ._handles import HANDLES
 
 # As text: only errors need them, and compiling them takes longer than the rest of this module.
 _PATH: Final = r" - at `\$(?P<path>[^`]*)`$"
@@ -124,7 +125,12 @@ class Signature:
             raise ArgumentError(f"takes {self._arity()}: {self.render()}")
         text = re.sub(_PATH, "", text)
         inner = [s["name"] or s[0] for s in steps[1:]]
+        if inner and inner[-1].startswith("@"):  # inside of what only looks like a handle
+            inner.pop()
         hint = _at(self._hints[index], inner)
+        if any(arm in HANDLES for arm in arms_of(hint)):
+            field = self._field(index, inner)
+            raise ArgumentError(f"must be {_article(type_name(hint))}", field)
         if unknown := re.match(_UNKNOWN, text):
             name = unknown["name"][:_TEXT_MAX]
             raise ArgumentError(_unknown(name, hint), self._field(index, [*inner, name]))
@@ -146,6 +152,11 @@ class Signature:
         """An option is named as the script wrote it, without the parameter in front of it."""
         top = "" if inner and struct_in(self._hints[index]) else self.parameters[index].name
         return _join(top, *inner)
+
+
+def result_of(function: Callable[..., Any]) -> Any:
+    """The type that `function` returns, without the cost of a `Signature`."""
+    return bare(_hints(function, ["return"])["return"])
 
 
 def _positional(
@@ -240,6 +251,10 @@ def _choices(hint: Any, owner: Any) -> str:
     if hint is Any and any(tags):  # the tag that tells the arms of a union apart
         return " or ".join(f'"{t}"' for t in tags)
     return type_name(hint)
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _plain(text: str) -> str:

@@ -10,8 +10,21 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
-from llmspell_protocol import NULL, Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
+from llmspell_bridges import BridgeError, BudgetExceeded, CallContext, ScriptError
+from llmspell_protocol import (
+    NULL,
+    Call,
+    Chunk,
+    ErrorInfo,
+    ErrorKind,
+    Fault,
+    Invoke,
+    LocalProtocolError,
+    Raise,
+    Reply,
+    Return,
+    ValueRejected,
+)
 
 from . import _ending
 from ._budget import UNKNOWN
@@ -75,6 +88,8 @@ class Calls:
         self._fail = fail
         self._activity = activity
         self._open: dict[int, _Open] = {}
+        self._invoking = asyncio.Lock()  # invocations are sent in the order of their numbers
+        self._invoked: dict[int, asyncio.Future[bytes]] = {}
         self._stopped = False
 
     def open(self, call: Call) -> None:
@@ -100,6 +115,42 @@ class Calls:
             if state.reading:
                 state.reading.cancel()
 
+    async def invoke(self, function: int, args: bytes) -> bytes:
+        """Call a function of the script. Raises `ScriptError`; see `llmspell_bridges.Script`."""
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        number = 0
+        try:
+            async with self._invoking:
+                if self._stopped:
+                    raise _over()
+                number = self._connection.invoked + 1
+                self._invoked[number] = answer
+                await self._channel.send(Invoke(number, function, Raw(args)))
+            return await answer
+        except LocalProtocolError:
+            raise ScriptError(ErrorInfo("Script", "no call of the script is open")) from None
+        except ValueRejected as error:
+            message = f"the arguments of a function are too large: {error.reason}"
+            raise BridgeError("Limit", message) from None
+        finally:
+            self._invoked.pop(number, None)
+
+    def invoked(self, answer: Return | Raise) -> None:
+        """What came of a function of the script. Nobody waits for it when its call was cancelled."""
+        waiting = self._invoked.get(answer.id)
+        if waiting is None or waiting.done():
+            return
+        if isinstance(answer, Raise):
+            waiting.set_exception(ScriptError(_bounded(answer.error)))
+        elif len(answer.value) > self._policy.max_request:
+            message = (
+                f"a function returned {len(answer.value)} bytes; the limit is"
+                f" {self._policy.max_request} (max_request)"
+            )
+            waiting.set_exception(ScriptError(ErrorInfo("Limit", message)))
+        else:
+            waiting.set_result(bytes(answer.value))
+
     def stop(self) -> None:
         """Cancel everything that is under way: no bridge goes on after the verdict.
 
@@ -112,6 +163,9 @@ class Calls:
         for state in self._open.values():
             if state.task:
                 state.task.cancel()
+        for waiting in self._invoked.values():  # of what a bridge left running on its own
+            if not waiting.done():
+                waiting.set_exception(_over())
 
     async def wait(self) -> None:
         """After `stop`: until the bridges have cleaned up, or `STOP_GRACE` has passed."""
@@ -205,6 +259,10 @@ async def _close(stream: Stream) -> None:
         await stream.aclose()
     except Exception as error:  # noqa: BLE001 - a bug in a bridge's cleaning up ends no run
         _log.warning("a stream did not close: %s", error, exc_info=error)
+
+
+def _over() -> ScriptError:
+    return ScriptError(ErrorInfo("Script", "the script has ended"))
 
 
 def _bounded(info: ErrorInfo) -> ErrorInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import msgspec
 from msgspec import Raw
 
-from llmspell_bridges import CallContext
+from llmspell_bridges import CallContext, RunState
 from llmspell_protocol import (
     NULL,
     Call,
@@ -21,9 +22,11 @@ from llmspell_protocol import (
     Credit,
     Failure,
     Log,
+    Raise,
     Ready,
     RemoteProtocolError,
     Result,
+    Return,
     Role,
     Start,
     Trap,
@@ -35,7 +38,7 @@ from llmspell_protocol import (
 from . import _ending
 from ._ahead import worker_options
 from ._budget import ENTRY_COST, ENTRY_RATE, EntryRate, RunBudget
-from ._calls import Calls
+from ._calls import STOP_GRACE, Calls
 from ._channel import Channel
 from ._ending import Ending
 from ._policy import Policy
@@ -60,6 +63,8 @@ ENVELOPE: Final = 64 * 1024
 """Bytes that a frame may have beyond the value in it."""
 CPU_PRECISION: Final = 0.005
 """Seconds between two looks at a processor clock that is about to reach its limit."""
+_log = logging.getLogger(__name__)
+
 _CPUS: Final = len(os.sched_getaffinity(0))
 """How much faster than the wall's a worker's processor clock can run: it may have threads."""
 
@@ -105,6 +110,7 @@ class Run:
         self._worker: Worker | None = None
         self._channel: Channel | None = None
         self._calls: Calls | None = None
+        self._kept = RunState()
         self._trap: Trap | None = None
         self._garbled = False
         self._options = worker_options(policy, spell.engine)
@@ -133,11 +139,20 @@ class Run:
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
+                await self._close_kept()
         if ending is None and self._began is None and worker.exit is None:
             raise ZygoteDied(f"the {self._spell.engine} zygote has died")
         if self._garbled and _ending.was_forbidden_call(worker.exit):
             ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)
+
+    async def _close_kept(self) -> None:
+        """What bridges kept for the run goes with it; a bug in that is no part of its verdict."""
+        try:
+            async with asyncio.timeout(STOP_GRACE):
+                await self._kept.close()
+        except Exception as error:  # noqa: BLE001
+            _log.warning("state of a run did not close: %s", error, exc_info=error)
 
     async def _started(self, zygote: Zygote) -> bool:
         """Wait for the zygote; False when the run was ended before it was there."""
@@ -293,9 +308,8 @@ class Run:
             case Trap():
                 self._trap = message
                 self._end(None)  # as if its pipe had ended: the exit tells whether it is true
-            case _:
-                # The books refuse an answer to what was never asked, and this host asks nothing.
-                raise AssertionError(message)
+            case Return() | Raise():
+                self._calls.invoked(message)
 
     def _ready(self, message: Ready) -> None:
         assert self._worker is not None
@@ -375,6 +389,9 @@ class Run:
             policy=self._policy,
             budget=self._budget,
             model=self._model,
+            script=self._calls,
+            run=self._kept,
+            bridges=self._registry.granted(self._policy.allow_bridges),
         )
 
     # --- the report -----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from llmspell_protocol import (
     Log,
     Raise,
     Reply,
+    Return,
     Start,
 )
 
@@ -43,8 +44,8 @@ MAX_LOG_TEXT: Final = 32768
 HOST_GONE: Final = 0
 """Exit status when the supervisor has gone: nobody is left to read another one."""
 
-Answer = Reply | Fault | Chunk
-"""What the host says after `Start` that concerns an engine."""
+Answer = Reply | Fault | Chunk | Invoke
+"""What the host says after `Start`. An engine answers an `Invoke` by `give` or `refuse`."""
 
 
 class Session:
@@ -73,7 +74,8 @@ class Session:
                 f"{method}: {len(args)} bytes of arguments; the limit is {self.limits.max_request}"
             )
             raise HostError(ErrorInfo("Validation", text))
-        if (count := len(self._connection.open_calls)) >= self.limits.max_in_flight:
+        if not self.has_room():
+            count = len(self._connection.open_calls)
             text = f"{method}: {count} calls are open already, which is the limit"
             raise HostError(ErrorInfo("Limit", text, retryable=True))
         number = self._next_id
@@ -82,6 +84,22 @@ class Session:
         if credit:
             self._streams.add(number)
         return number
+
+    def has_room(self) -> bool:
+        """Whether one more call may be open now."""
+        return len(self._connection.open_calls) < self._connection.most_calls
+
+    def give(self, invocation: int, value: bytes) -> None:
+        """The function that the host called has returned `value`, as msgpack."""
+        if len(value) > self.limits.max_request:
+            text = f"a function returned {len(value)} bytes; the limit is {self.limits.max_request}"
+            self.refuse(invocation, ErrorInfo("Validation", text))
+        else:
+            self._send(Return(invocation, Raw(value)))
+
+    def refuse(self, invocation: int, error: ErrorInfo) -> None:
+        """The function that the host called has failed, or cannot be called."""
+        self._send(Raise(invocation, error))
 
     def credit(self, number: int, chunks: int) -> None:
         """The script has consumed `chunks` chunks of a stream: the host may send as many more."""
@@ -130,17 +148,14 @@ class Session:
         self._connection.receive_data(data)
 
     def _parsed(self) -> Answer | None:
-        """The next answer among the bytes that are here. Invocations are answered on the way."""
-        while (message := self._connection.next_message()) is not NEED_DATA:
-            if isinstance(message, Invoke):
-                text = f"function {message.function} was never handed over"
-                self._send(Raise(message.id, ErrorInfo("Internal", text)))
-                continue
-            assert isinstance(message, Reply | Fault | Chunk)  # the order table allows no other
-            if not isinstance(message, Chunk):
-                self._streams.discard(message.id)
-            return message
-        return None
+        """The next answer among the bytes that are here."""
+        message = self._connection.next_message()
+        if message is NEED_DATA:
+            return None
+        assert isinstance(message, Reply | Fault | Chunk | Invoke)  # the table allows no other
+        if isinstance(message, Reply | Fault):
+            self._streams.discard(message.id)
+        return message
 
     def _send(self, message: WorkerMessage) -> None:
         view = memoryview(self._connection.send(message))

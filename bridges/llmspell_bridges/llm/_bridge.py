@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from msgspec import Meta
 
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
-from .._interface import Bridge, BridgeConfig, BridgeObject, End, method, off_the_clock
-from .agents import (
-    Agent,
-    AgentAnswer,
-    AgentOptions,
-    Conversation,
-    ConversationOptions,
-    ParallelTask,
-)
+from .._interface import Bridge, BridgeConfig, End, method
+from .._objects import BridgeObject
 from ..tools import Toolbox, ToolsBridge
 from ._config import LlmConfig
 from ._types import (
@@ -32,6 +26,15 @@ from ._types import (
     Message,
     ModelsResponse,
 )
+from .agents import (
+    Agent,
+    AgentAnswer,
+    AgentOptions,
+    Conversation,
+    ConversationOptions,
+    ParallelTask,
+)
+from .agents._tasks import together
 
 if TYPE_CHECKING:
     from ..local import Endpoint, LocalModel
@@ -134,7 +137,10 @@ class LlmBridge(Bridge):
 
         The first that fails ends the others.
         """
-        work = [(ctx.object(task.agent, Agent), task.input) for task in tasks]
+        work = [
+            (ctx.object(task.agent, Agent, f"tasks[{i}].agent"), task.input)
+            for i, task in enumerate(tasks)
+        ]
         with off_the_clock():
             return await together(agent.run(ctx, text) for agent, text in work)
 

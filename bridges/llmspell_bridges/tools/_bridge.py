@@ -7,9 +7,10 @@ import base64
 import binascii
 import functools
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime as Datetime, timedelta
+from datetime import UTC, timedelta
+from datetime import datetime as Datetime
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta
@@ -198,7 +199,9 @@ class ToolsBridge(Bridge):
         self,
         ctx: CallContext,
         data: Annotated[Any, Meta(description="what is searched")],
-        query: Annotated[str, Meta(max_length=4096, description="such as people[?age > `30`].name")],
+        query: Annotated[
+            str, Meta(max_length=4096, description="such as people[?age > `30`].name")
+        ],
     ) -> Any:
         """Search data with a JMESPath query."""
         await self._ready("json_query")

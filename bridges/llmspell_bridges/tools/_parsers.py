@@ -151,11 +151,20 @@ def pdf_text(data: bytes, first: int, last: int | None) -> dict[str, Any]:
             raise CannotParse("is encrypted")
         pages = len(reader.pages)
         most = min(pages if last is None else last, first - 1 + MAX_PAGES)
-        texts = [reader.pages[number].extract_text() for number in range(first - 1, min(most, pages))]
+        texts = [
+            reader.pages[number].extract_text() for number in range(first - 1, min(most, pages))
+        ]
         title = str(reader.metadata.title) if reader.metadata and reader.metadata.title else None
     except CannotParse:
         raise
-    except (PyPdfError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        PyPdfError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise CannotParse(f"is a damaged PDF: {error}") from None
     return {"text": "\n\n".join(texts), "pages": pages, "title": title}
 

@@ -18,8 +18,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from .._clock import off_the_clock
 from .._errors import BridgeError
-from .._interface import off_the_clock
 
 MAX_BYTES: Final = 64 * 1024
 """Of one schema as JSON. The largest of public servers of tools are a quarter of that."""

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET
 
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._domains import is_loopback
 from .._errors import BridgeError
-from .._interface import off_the_clock
 from ._types import QueryMetadata, SearchFilter, SearchResponse, SearchResult
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def _missing(litellm: Any, config: ToolsConfig) -> str:
 
     names = sorted(provider.value for provider in SearchProviders)
     if config.search_provider not in names:
-        return f"there is no search_provider '{config.search_provider}'; there are: {', '.join(names)}"
+        return (
+            f"there is no search_provider '{config.search_provider}'; there are: {', '.join(names)}"
+        )
     provider = ProviderConfigManager.get_provider_search_config(
         SearchProviders(config.search_provider)
     )

@@ -61,9 +61,7 @@ class Tool(ABC):
         try:
             await self.check(arguments)
         except BridgeError as error:
-            return Validity(
-                valid=False, message=error.message, field=error.field or msgspec.UNSET
-            )
+            return Validity(valid=False, message=error.message, field=error.field or msgspec.UNSET)
         return Validity(valid=True)
 
     async def health(self) -> Health:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.bridges.tools.host import call, refused, tools_host
 
-PAGE = '<html><script>alert(1)</script><h1>Owls</h1><p>They <a href="https://x.example">fly</a>.</p>'
+PAGE = (
+    '<html><script>alert(1)</script><h1>Owls</h1><p>They <a href="https://x.example">fly</a>.</p>'
+)
 PEOPLE = [{"name": "Ada", "age": 36}, {"name": "Bob", "age": 7}]
 
 
@@ -72,7 +74,9 @@ def test_a_tool_gives(name: str, arguments: Any, value: Any) -> None:
 
 
 def test_datetime_moves_a_moment_into_a_zone() -> None:
-    found = call("datetime", {"at": "2026-01-31T23:30:00Z", "zone": "Asia/Tokyo", "add_seconds": 60})
+    found = call(
+        "datetime", {"at": "2026-01-31T23:30:00Z", "zone": "Asia/Tokyo", "add_seconds": 60}
+    )
     assert found == {
         "iso": "2026-02-01T08:31:00+09:00", "unix": 1769902260.0, "zone": "Asia/Tokyo",
         "weekday": "Sunday", "year": 2026, "month": 2, "day": 1, "hour": 8, "minute": 31, "second": 0,
@@ -93,7 +97,14 @@ def test_pdf_text_reads_the_pages_that_are_wanted() -> None:
 
 
 def test_image_info_reads_the_header() -> None:
-    found = {"format": "PNG", "mime": "image/png", "width": 3, "height": 5, "mode": "L", "frames": 1}
+    found = {
+        "format": "PNG",
+        "mime": "image/png",
+        "width": 3,
+        "height": 5,
+        "mode": "L",
+        "frames": 1,
+    }
     assert call("image_info", {"data": png(3, 5)}) == found
 
 
@@ -149,7 +160,9 @@ def test_arguments_are_what_the_schema_says(arguments: Any, message: str, field:
 
 
 @pytest.mark.attack("B25")
-@pytest.mark.parametrize("name", ["Calculator", "calculator ", "calc", "tools.calculator", "сalculator"])
+@pytest.mark.parametrize(
+    "name", ["Calculator", "calculator ", "calc", "tools.calculator", "сalculator"]
+)
 def test_only_the_exact_name_is_a_tool(name: str) -> None:
     kind, message, field = refused(name, {"expression": "1"})
     assert (kind, field) == ("Validation", "name")
@@ -182,7 +195,9 @@ def test_the_list_tells_names_and_schemas() -> None:
         "source": "builtin",
     }
     assert all(tool["description"] for tool in found.values())
-    assert {"csv_parse", "datetime", "html_to_text", "json_query", "pdf_text", "web_search"} <= set(found)
+    assert {"csv_parse", "datetime", "html_to_text", "json_query", "pdf_text", "web_search"} <= set(
+        found
+    )
 
 
 def test_validate_does_not_execute() -> None:
@@ -208,7 +223,10 @@ def test_health_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmspell_bridges.tools._tool.find_spec", lambda _: None)
 
     async def work() -> list[Any]:
-        return [await host.call("tools.health", name) for name in ("text_diff", "pdf_text", "web_search")]
+        return [
+            await host.call("tools.health", name)
+            for name in ("text_diff", "pdf_text", "web_search")
+        ]
 
     assert host.run(work) == [
         {"healthy": True},

@@ -33,7 +33,13 @@ def test_what_takes_too_much_is_stopped(name: str, arguments: Any) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["9**9**9", "__import__('os').system('id')", "().__class__", "'%1000000000d' % 1", "-" * 900 + "1"],
+    [
+        "9**9**9",
+        "__import__('os').system('id')",
+        "().__class__",
+        "'%1000000000d' % 1",
+        "-" * 900 + "1",
+    ],
 )
 def test_the_calculator_calculates_and_nothing_else(expression: str) -> None:
     assert refused("calculator", {"expression": expression})[0] in ("Validation", "Limit")
@@ -65,13 +71,16 @@ def test_the_process_has_no_environment_and_leaves_nothing(
 def test_a_cancelled_job_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program, pipe = tmp_path / "program.py", tmp_path / "pipe"
     os.mkfifo(pipe)
-    program.write_text(f"out = open({str(pipe)!r}, 'w')\nprint('here', file=out, flush=True)\ninput()\n" + "while True: pass\n")
+    program.write_text(
+        f"out = open({str(pipe)!r}, 'w')\nprint('here', file=out, flush=True)\ninput()\n"
+         "while True: pass\n"
+    )
     monkeypatch.setattr("llmspell_bridges.tools._process._PROGRAM", str(program))
     host = tools_host()
 
     async def work() -> None:
         task = asyncio.ensure_future(host.call("tools.csv_parse", "a"))
-        with await asyncio.to_thread(open, pipe) as heard:  # noqa: ASYNC230
+        with await asyncio.to_thread(open, pipe) as heard:
             assert await asyncio.to_thread(heard.readline) == "here\n"
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -85,7 +85,11 @@ def test_an_open_schema_stays_open() -> None:
 
 
 def test_references_inside_a_schema_are_followed() -> None:
-    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}, "additionalProperties": False}
+    node = {
+        "type": "object",
+        "properties": {"next": {"$ref": "#/$defs/node"}},
+        "additionalProperties": False,
+    }
     schema = {"properties": {"list": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
     assert check(schema, {"list": {"next": {"next": {}}}}) is None
     error = check(schema, {"list": {"next": {"nxt": {}}}})
@@ -136,12 +140,17 @@ def test_a_schema_that_branches_without_end_is_stopped() -> None:
     parts: dict[str, Any] = {
         f"p{i}": {"allOf": [{"$ref": f"#/$defs/p{i + 1}"}] * 2} for i in range(40)
     }
-    error = check({"properties": {"a": {"$ref": "#/$defs/p0"}}, "$defs": {**parts, "p40": {}}}, {"a": 1})
+    error = check(
+        {"properties": {"a": {"$ref": "#/$defs/p0"}}, "$defs": {**parts, "p40": {}}}, {"a": 1}
+    )
     assert error is not None
     assert error.kind == "Limit"
 
 
 def test_a_schema_that_refers_to_itself_is_stopped() -> None:
-    error = check({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"$ref": "#/$defs/x"}}}, {"a": 1})
+    error = check(
+        {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"$ref": "#/$defs/x"}}},
+        {"a": 1},
+    )
     assert error is not None
     assert error.kind == "Limit"

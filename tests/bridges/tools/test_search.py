@@ -117,7 +117,11 @@ def test_what_is_missing_is_a_configuration_error(
 ) -> None:
     for name in ("TAVILY_API_KEY", "SEARXNG_API_BASE", "MY_SEARCH_KEY"):
         monkeypatch.delenv(name, raising=False)
-    assert refused("web_search", {"query": "x"}, tools_host(given)) == ("Configuration", message, None)
+    assert refused("web_search", {"query": "x"}, tools_host(given)) == (
+        "Configuration",
+        message,
+        None,
+    )
     host = tools_host(given)
     health = host.run(lambda: host.call("tools.health", "web_search"))
     assert health == {"healthy": False, "message": message.removeprefix("web_search: ")}
@@ -135,9 +139,15 @@ def test_plain_http_to_another_machine_is_refused() -> None:
 
 
 @pytest.mark.attack("B20")
-def test_a_key_that_the_server_echoes_is_masked(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_the_server_echoes_is_masked(
+    search: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MY_SEARCH_KEY", "canary-search-key")
-    page = {"title": "canary-search-key", "url": "https://x.example", "content": "canary-search-key"}
+    page = {
+        "title": "canary-search-key",
+        "url": "https://x.example",
+        "content": "canary-search-key",
+    }
     search.answer = json.dumps({"results": [page]}).encode()
     given = {**settings(search), "search_key_env": "MY_SEARCH_KEY"}
     assert "canary-search-key" not in str(call("web_search", {"query": "x"}, tools_host(given)))

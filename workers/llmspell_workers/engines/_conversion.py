@@ -13,6 +13,10 @@ Rules that are not plain from the messages:
 - An integral JavaScript number within 2^53 is an int. A Lua number is what `math.type` calls it.
 - `null` inside a list or map is `json.null` in Lua, so that nothing is lost; alone, as a returned
   value or an answer, it is nil.
+- A function crosses where the method's binding lets functions in, as `{"@function": N}`; an object
+  of the host in any call's arguments, as `{"@object": N}`; neither in a value that is returned.
+- An answer that works as text crosses as its text in the arguments of a bridge's method, and with all
+  of its fields elsewhere: in a returned value and for the `json` library.
 - Only own, enumerable, string-named fields are read; metatables and prototypes are not asked.
 """
 
@@ -20,7 +24,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmspell_protocol import MAX_DEPTH, MAX_WEIGHT, WEIGHT_CONTAINER, WEIGHT_TEXT
+from llmspell_protocol import (
+    MAX_DEPTH,
+    MAX_FUNCTIONS,
+    MAX_NESTING,
+    MAX_WEIGHT,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
+)
 
 ENVELOPE_WEIGHT: Final = 72
 """Weight of a message around its value; the cap of the wire counts it too."""
@@ -42,5 +53,12 @@ REASONS: Final = {
     "key": "a map key must be a string, not a %s",
     "type": "a %s cannot cross",
     "text": "text that is not valid Unicode cannot cross",
+    "functions": f"more than {MAX_FUNCTIONS} functions of one run cannot cross",
 }
 """Reason by its short name; `%s` stands for the script language's name of a type."""
+
+TOO_NESTED: Final = f"more than {MAX_NESTING} functions wait for each other"
+"""Why a function that the host calls is not run."""
+
+UNKNOWN_FUNCTION: Final = "the script never handed over such a function"
+"""Likewise: a bug of a bridge."""

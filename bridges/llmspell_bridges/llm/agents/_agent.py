@@ -12,9 +12,11 @@ from msgspec import Meta
 
 from llmspell_protocol import ObjectHandle
 
+from ..._clock import off_the_clock
 from ..._context import CallContext
 from ..._errors import BridgeError
-from ..._interface import BridgeObject, End, method, off_the_clock
+from ..._interface import End, method
+from ..._objects import BridgeObject
 from ...tools import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions, Validity, likeness
 from .._types import CompletionDelta, CompletionRequest, CompletionResponse
 from . import _library
@@ -111,7 +113,7 @@ class Agent(BridgeObject):
     ) -> Agent:
         """The agent that `options` describe. Raises `BridgeError` that names the option."""
         given = [await _tool(ctx, t, f"tools[{i}]", toolbox) for i, t in enumerate(options.tools)]
-        handoffs = [ctx.object(handle, Agent) for handle in options.handoffs]
+        handoffs = [ctx.object(h, Agent, f"handoffs[{i}]") for i, h in enumerate(options.handoffs)]
         schema = None
         if options.output_schema is not None:
             schema = await Schema.of(options.output_schema, "output_schema")
@@ -140,7 +142,7 @@ class Agent(BridgeObject):
         context: Annotated[ObjectHandle, Meta(description="made by llm.conversation")],
     ) -> AgentAnswer:
         """The same, in a conversation, which grows by it. If it fails, the conversation does not."""
-        conversation = ctx.object(context, Conversation)
+        conversation = ctx.object(context, Conversation, "context")
         async with conversation.turn() as history:
             answer, new = await self._run(ctx, history, input)
             await conversation.add(new)
@@ -156,7 +158,7 @@ class Agent(BridgeObject):
         ] = None,
     ) -> AsyncIterator[AgentChunk | End[AgentAnswer]]:
         """The same, and what happens as it happens; ends with the answer."""
-        conversation = None if context is None else ctx.object(context, Conversation)
+        conversation = None if context is None else ctx.object(context, Conversation, "context")
         async with contextlib.AsyncExitStack() as stack:
             history = await stack.enter_async_context(conversation.turn()) if conversation else []
             events: asyncio.Queue[AgentChunk] = asyncio.Queue(1)  # nobody runs ahead of the reader
@@ -202,13 +204,11 @@ class Agent(BridgeObject):
             return await Loop(ctx, sink).run(self, history, text)
 
 
-async def _tool(
-    ctx: CallContext, given: str | AgentTool, at: str, toolbox: ToolboxSource
-) -> Tool:
+async def _tool(ctx: CallContext, given: str | AgentTool, at: str, toolbox: ToolboxSource) -> Tool:
     if isinstance(given, str):
         return toolbox().get(given, at)
     if given.agent is not None:
-        return Delegate(ctx.object(ObjectHandle(given.agent), Agent))
+        return Delegate(ctx.object(ObjectHandle(given.agent), Agent, at))
     if given.name is None or given.handler is None:
         field = f"{at}.{'name' if given.name is None else 'handler'}"
         message = f"{field}: a tool is a name, an agent, or a map with name and handler"

@@ -12,7 +12,8 @@ import msgspec
 
 from ..._context import CallContext
 from ..._errors import BridgeError
-from ..._interface import BridgeObject, method
+from ..._interface import method
+from ..._objects import BridgeObject
 from . import _library
 from ._types import Turn
 
@@ -68,7 +69,9 @@ class Conversation(BridgeObject):
         """What was said so far, while nobody else adds to it. Raises `BridgeError`."""
         async with self._lock:
             if self._path and await asyncio.to_thread(os.path.getsize, self._path) > MAX_FILE:
-                raise BridgeError("Limit", f"the file of conversations has more than {MAX_FILE} bytes")
+                raise BridgeError(
+                    "Limit", f"the file of conversations has more than {MAX_FILE} bytes"
+                )
             items = await self._session.get_items()
             if len(msgspec.json.encode(items)) > MAX_BYTES:
                 message = f"the conversation has more than {MAX_BYTES} bytes: clear it"

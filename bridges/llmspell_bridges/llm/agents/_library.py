@@ -8,8 +8,8 @@ import os
 from importlib.util import find_spec
 from typing import Final
 
+from ..._clock import off_the_clock
 from ..._errors import BridgeError
-from ..._interface import off_the_clock
 
 _ENVIRONMENT: Final = {
     "OPENAI_AGENTS_DISABLE_TRACING": "1",  # it would send what agents do to OpenAI

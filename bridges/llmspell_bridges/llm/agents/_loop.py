@@ -61,7 +61,11 @@ class Loop(agents.RunHooks[None]):
         options = agent.options
         try:
             result = await agents.Runner.run(
-                self._build(agent), items, max_turns=options.max_turns, hooks=self, run_config=_CONFIG
+                self._build(agent),
+                items,
+                max_turns=options.max_turns,
+                hooks=self,
+                run_config=_CONFIG,
             )
         except Exception as error:
             raise self._explain(error, agent) from error
@@ -70,7 +74,9 @@ class Loop(agents.RunHooks[None]):
         if answered.schema is not None:
             data = result.final_output
             await _fit(answered, data)
-        return self.tally.answer(answered.options.name, data), result.to_input_list()[len(history) :]
+        return self.tally.answer(answered.options.name, data), result.to_input_list()[
+            len(history) :
+        ]
 
     # --- what the library calls -------------------------------------------------------------------
 

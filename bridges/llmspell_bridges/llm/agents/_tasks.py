@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from ..._interface import without_clock
+from ..._clock import without_clock
 
 T = TypeVar("T")
 

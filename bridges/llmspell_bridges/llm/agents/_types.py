@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from llmspell_protocol import ObjectHandle, ScriptFunction
 
-from ..._interface import TextAnswer
+from ..._objects import TextAnswer
 from .._types import Count, Name, Retries, Schema, Seconds, Temperature, TokenUsage
 
 AgentName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,47}$")]
@@ -39,7 +39,7 @@ class AgentTool(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     handler: Annotated[
         ScriptFunction | None, Meta(description="called with the arguments, returns the result")
     ] = None
-    agent: int | None = field(default=None, name="_object")
+    agent: int | None = field(default=None, name="@object")
     """An agent crosses as a map as well, and a map is read as one type only."""
 
 

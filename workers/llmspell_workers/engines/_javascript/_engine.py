@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..._session import Session
     from .._interface import EngineOptions
 
-_PARTS: Final = ("primordials.js", "values.js", "inspect.js", "runtime.js")
+_PARTS: Final = ("primordials.js", "values.js", "handles.js", "inspect.js", "runtime.js")
 
 _ENOENT: Final = 2
 _EINVAL: Final = 22

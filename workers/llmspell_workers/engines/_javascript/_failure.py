@@ -73,6 +73,15 @@ def failure(cause: str, payload: str, name: str) -> ScriptFailure:
     return ScriptFailure(cast("FailureCause", cause), info, line=line, column=column, stack=stack)
 
 
+def error_of(payload: str, name: str) -> ErrorInfo:
+    """What a function that the host called has thrown. An error of the script's says where."""
+    failed = failure("error", payload, name)
+    if failed.error.kind != "Script" or failed.line is None:
+        return failed.error
+    message = f"{name}:{failed.line}: {failed.error.message}"
+    return msgspec.structs.replace(failed.error, message=message)
+
+
 def syntax_failure(payload: str, source: str) -> ScriptFailure:
     """The spell does not parse. The position is inside `source`."""
     error = _decode(payload.encode())

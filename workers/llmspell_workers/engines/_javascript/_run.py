@@ -9,28 +9,32 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+from msgspec import Raw
 
 from llmspell_protocol import (
     MAX_DEPTH,
     WEIGHT_CONTAINER,
     WEIGHT_TEXT,
+    MAX_FUNCTIONS,
+    MAX_NESTING,
     Chunk,
     ErrorInfo,
+    Invoke,
     Reply,
 )
 
 from ..._session import HostError
 from ...library import LIBRARY
-from .._conversion import REASONS, WEIGHT
+from .._conversion import REASONS, TOO_NESTED, UNKNOWN_FUNCTION, WEIGHT
 from .._interface import ScriptFailure
-from ._failure import failure
+from ._failure import error_of, failure
 from ._payload import from_msgpack, to_msgpack
 from ._wait import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from llmspell_protocol import LogLevel, Start
+    from llmspell_protocol import Binding, LogLevel, Start
 
     from ..._session import Answer, Session
     from ._core import NativeCore
@@ -85,6 +89,10 @@ _RULES: Final = {
     "text": WEIGHT_TEXT,
     "container": WEIGHT_CONTAINER,
     "depth": MAX_DEPTH,
+    "functions": MAX_FUNCTIONS,
+    "nesting": MAX_NESTING,
+    "nested": TOO_NESTED,
+    "unknown": UNKNOWN_FUNCTION,
 }
 
 
@@ -101,11 +109,11 @@ class Run:
         self._timers: dict[int, float] = {}
         self._value: bytes | None = None
         self._failure: ScriptFailure | None = None
-        self._operations: dict[str, Callable[[int, str, str], str]] = {
+        self._operations: dict[str, Callable[..., str]] = {
             "call": self._call, "stream": self._stream, "credit": self._credit,
             "close": self._close, "library": self._library, "log": self._log,
             "timer": self._timer, "untimer": self._untimer, "result": self._result,
-            "failure": self._fail,
+            "failure": self._fail, "give": self._give, "refuse": self._refuse,
         }  # fmt: skip
         self._core = core
         self._realm = Realm(core, prelude, self._host_function())
@@ -129,10 +137,7 @@ class Run:
         return self._value
 
     def _world(self) -> str:
-        manifest = {
-            bridge: {camel(m): [f"{bridge}.{m}", kind] for m, kind in methods.items()}
-            for bridge, methods in self._session.manifest.items()
-        }
+        manifest = {bridge: _bound(bridge, m) for bridge, m in self._session.manifest.items()}
         library = {
             module: {name: camel(name) for name in functions}
             for module, functions in LIBRARY.items()
@@ -166,6 +171,11 @@ class Run:
         return fire
 
     def _answer(self, message: Answer) -> None:
+        if isinstance(message, Invoke):
+            payload = msgspec.msgpack.encode([message.function, message.args])
+            self._realm.enter("invoke", message.id, from_msgpack(payload))
+            self._send_waiting()  # there is room for one call more
+            return
         call = self._calls[message.id]
         if isinstance(message, Chunk):
             self._realm.enter("chunk", call, from_msgpack(message.value))
@@ -184,9 +194,9 @@ class Run:
         """The one function that JavaScript gets. Never raises: the core would quote Python."""
         operations = self._operations
 
-        def host(op: str, number: float, name: str, payload: str) -> str:
+        def host(op: str, number: float, name: str, payload: str, *more: float) -> str:
             try:
-                return operations[str(op)](int(number), str(name), payload)
+                return operations[str(op)](int(number), str(name), payload, *more)
             except HostError as error:
                 return "!" + _info(error.info)
             except MemoryError:
@@ -196,15 +206,14 @@ class Run:
 
         return host
 
-    def _call(self, number: int, method: str, payload: str) -> str:
-        return self._open(number, method, payload, 0)
+    def _call(self, number: int, method: str, payload: str, object_number: float) -> str:
+        return self._open(number, method, _arguments(payload, int(object_number)), 0)
 
-    def _stream(self, number: int, method: str, payload: str) -> str:
-        return self._open(number, method, payload, WINDOW)
+    def _stream(self, number: int, method: str, payload: str, object_number: float) -> str:
+        return self._open(number, method, _arguments(payload, int(object_number)), WINDOW)
 
-    def _open(self, number: int, method: str, payload: str, credit: int) -> str:
-        args = to_msgpack(payload)
-        if len(self._calls) < self._session.limits.max_in_flight:
+    def _open(self, number: int, method: str, args: bytes, credit: int) -> str:
+        if self._session.has_room():
             self._send(number, method, args, credit)
         else:
             # A spell may start as many as it likes; they take turns.
@@ -218,7 +227,7 @@ class Run:
             self._streams[number] = wire
 
     def _send_waiting(self) -> None:
-        while self._waiting and len(self._calls) < self._session.limits.max_in_flight:
+        while self._waiting and self._session.has_room():
             number, method, args, credit = self._waiting.popleft()
             try:
                 self._send(number, method, args, credit)
@@ -258,10 +267,37 @@ class Run:
         self._value = to_msgpack(payload)
         return ""
 
+    def _give(self, number: int, _name: str, payload: str) -> str:
+        self._session.give(number, to_msgpack(payload))
+        return ""
+
+    def _refuse(self, number: int, _name: str, payload: str) -> str:
+        self._session.refuse(number, error_of(payload, self._start.name))
+        return ""
+
     def _fail(self, _number: int, cause: str, payload: str) -> str:
         if self._failure is None:
             self._failure = failure(cause, payload, self._start.name)
         return ""
+
+
+def _arguments(payload: str, object_number: int) -> bytes:
+    """The arguments of a call, after the number of the object whose method it is, if it is one."""
+    args = to_msgpack(payload)
+    if not object_number:
+        return args
+    return msgspec.msgpack.encode([object_number, *msgspec.msgpack.decode(args, type=list[Raw])])
+
+
+def _bound(bridge: str, methods: Mapping[str, Binding]) -> dict[str, Any]:
+    """The methods of a bridge, and those of its kinds of object, as `bridgeTable` takes them."""
+    plain: list[Any] = []
+    kinds: dict[str, list[Any]] = {}
+    for name, binding in methods.items():
+        kind, dot, method = name.rpartition(".")
+        bound = [camel(method), f"{bridge}.{name}", binding]
+        (kinds.setdefault(kind, []) if dot else plain).append(bound)
+    return {"methods": plain, "kinds": kinds}
 
 
 def camel(name: str) -> str:

@@ -73,6 +73,7 @@ const show = (value, around) => {
     case "function": return "[Function]";
     case "object":
       if (value === null) return "null";
+      if (textOf(value) !== value) return stringify(textOf(value));
       try {
         return showObject(value, around);
       } catch {
@@ -82,4 +83,7 @@ const show = (value, around) => {
   }
 };
 
-const text = (value) => typeof value === "string" ? value : show(value, list());
+const text = (value) => {
+  const plain = textOf(value);
+  return typeof plain === "string" ? plain : show(plain, list());
+};

@@ -25,7 +25,7 @@ const then = Promise.prototype.then;
 const mapGet = Map.prototype.get, mapSet = Map.prototype.set, mapDelete = Map.prototype.delete;
 const mapForEach = Map.prototype.forEach, setForEach = Set.prototype.forEach;
 const weakGet = WeakMap.prototype.get, weakSet = WeakMap.prototype.set;
-const objectPrototype = Object.prototype;
+const objectPrototype = Object.prototype, stringPrototype = String.prototype;
 
 const list = () => setPrototypeOf([], null);  // an array that no polluted prototype can reach
 const append = (array, value) => { array[array.length] = value; };

@@ -91,25 +91,26 @@ let lastCall = 0, pending = 0;  // `pending` keeps the run alive: calls, readers
 let settled = false, finished = false;
 
 // Of a call: what is undefined at the end is left out, except for the first argument.
-const packArguments = (args) => {
+const packArguments = (args, crossing) => {
   while (args.length > 1 && args[args.length - 1] === undefined) args.length -= 1;
-  return pack(args, "argument");
+  return pack(args, "argument", crossing);
 };
 
-const send = (op, method, args, call) => {
+// `target` is [method, crossing, number of the object whose method it is, or 0].
+const send = (op, target, args, call) => {
   const id = ++lastCall;
-  const refused = host(op, id, method, packArguments(args));
+  const refused = host(op, id, target[0], packArguments(args, target[1]), target[2]);
   if (refused !== "") throw raised(refused);
   call.id = id;
   calls[id] = call;
 };
 
-const invoke = (method, args) => {
+const invoke = (target, args, make) => {
   const site = new ErrorBase();
   return new PromiseBase((resolve, reject) => {
-    send("call", method, args, {
+    send("call", target, args, {
       __proto__: null,
-      reply(value) { pending--; resolve(value); },
+      reply(value) { pending--; resolve(make(value)); },
       fault(info) { pending--; reject(bridgeError(info, site)); },
     });
     pending++;
@@ -122,16 +123,16 @@ class Stream {
   #queue = list(); #readers = list(); #results = list();
   #ended = false; #error; #value; #id; #consumed = 0; #draining = false;
 
-  constructor(method, args) {
+  constructor(target, args, make) {
     const site = new ErrorBase();
     try {
       const call = {
         __proto__: null,
         chunk: (value) => this.#chunk(value),
-        reply: (value) => this.#end(value, undefined),
+        reply: (value) => this.#end(make(value), undefined),
         fault: (info) => this.#end(undefined, bridgeError(info, site)),
       };
-      send("stream", method, args, call);
+      send("stream", target, args, call);
       this.#id = call.id;
     } catch (error) {
       this.#end(undefined, error);
@@ -299,7 +300,8 @@ const frozen = (table) => {
 };
 
 const library = (method, args) => {
-  const result = host("library", 0, method, packArguments(args));
+  const crossing = apply(indexOf, method, ["json."]) === 0 ? DATA : TEXTS;
+  const result = host("library", 0, method, packArguments(args, crossing));
   if (result[0] === "!") throw raised(result);
   return unpack(result);
 };
@@ -389,14 +391,33 @@ const consoleTable = () => {
   return table;
 };
 
-const bridgeTable = (methods) => {
+const same = (value) => value;
+
+// What makes of a method's result what the spell gets.
+const maker = (gives, kinds) => {
+  if (gives === "") return same;
+  if (gives === "text") return textAnswer;
+  if (gives === "texts") return textAnswers;
+  return (number) => number === null ? null : newObject(number, kinds[gives], kinds);
+};
+
+// A binding is [kind, functions, gives], as on the wire.
+const boundMethod = (name, wire, binding, kinds, number) => {
+  const crossing = { __proto__: null, functions: binding[1], objects: true, texts: true };
+  const target = [wire, freeze(crossing), number], make = maker(binding[2], kinds);
+  const streams = binding[0] === "stream";
+  return {
+    [name](...args) { return streams ? new Stream(target, args, make) : invoke(target, args, make); },
+  }[name];
+};
+
+// `methods` are [name, wire name, binding]; `kinds` are such lists by kind of object.
+const bridgeTable = ({ methods, kinds }) => {
   const table = { __proto__: null };
-  const names = keys(methods);
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i], method = methods[name][0], streams = methods[name][1] === "stream";
-    table[name] = {
-      [name](...args) { return streams ? new Stream(method, args) : invoke(method, args); },
-    }[name];
+  setPrototypeOf(kinds, null);
+  for (let i = 0; i < methods.length; i++) {
+    const name = methods[i][0];
+    table[name] = boundMethod(name, methods[i][1], methods[i][2], kinds, 0);
   }
   return table;
 };
@@ -526,6 +547,12 @@ const check = (source) => {
   }
 };
 
+const called = (id, payload) => {
+  if (finished) return;
+  const told = unpack(payload);  // [function, arguments]
+  perform(id, told[0], told[1]);
+};
+
 const deliver = (op, id, payload) => {
   const call = calls[id];
   if (op !== "chunk") delete calls[id];
@@ -545,6 +572,7 @@ return freeze((op, id, payload) => {
     case "params": return void define("params", unpack(payload));
     case "check": return check(payload);
     case "run": return run(payload);
+    case "invoke": return called(id, payload);
     default: return deliver(op, id, payload);
   }
 });

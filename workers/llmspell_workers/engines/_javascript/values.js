@@ -109,6 +109,19 @@ const copyArray = (walk, value, depth) => {
   return copied;
 };
 
+const copyHandle = (walk, mark, number, depth) => {
+  if (depth > rules.depth) refuse(walk, depth, reasons.depth);
+  add(walk, depth, rules.container + rules.text);
+  return { __proto__: null, [mark]: number };
+};
+
+const copyFunction = (walk, value, depth) => {
+  if (!walk.crossing.functions) refuse(walk, depth, cannot("function"));
+  const number = functionNumber(value);
+  if (number === undefined) refuse(walk, depth, reasons.functions);
+  return copyHandle(walk, "@function", number, depth);
+};
+
 const copyMap = (walk, value, depth) => {
   const names = keys(value);
   enter(walk, value, depth, (rules.text + 1) * names.length);
@@ -141,6 +154,15 @@ const copySpecial = (walk, value, depth) => {
 };
 
 const copyObject = (walk, value, depth) => {
+  const number = apply(weakGet, objectNumbers, [value]);
+  if (number !== undefined) {
+    if (!walk.crossing.objects) refuse(walk, depth, cannot("host object"));
+    return copyHandle(walk, "@object", number, depth);
+  }
+  const answer = apply(weakGet, texts, [value]);
+  if (answer !== undefined) {
+    return walk.crossing.texts ? copyText(walk, answer, depth) : copyMap(walk, value, depth);
+  }
   try {
     if (isArray(value)) return copyArray(walk, value, depth);
     const proto = getPrototypeOf(value);
@@ -165,12 +187,18 @@ const copy = (walk, value, depth) => {
     case "bigint": return copyBigInt(walk, value, depth);
     case "undefined": return null;
     case "object": return value === null ? null : copyObject(walk, value, depth);
+    case "function": return copyFunction(walk, value, depth);
     default: return refuse(walk, depth, cannot(typeof value));
   }
 };
 
-const pack = (value, root = "$") => {
-  const walk = { weight: 1, marked: false, root, path: list(), around: list() };
+// What may cross besides data: `functions`, `objects`, and `texts` for answers as their text.
+const DATA = freeze({ __proto__: null });
+const TEXTS = freeze({ __proto__: null, texts: true });
+const RETURNED = freeze({ __proto__: null, texts: true, objects: true });  // by a function
+
+const pack = (value, root = "$", crossing = DATA) => {
+  const walk = { weight: 1, marked: false, root, path: list(), around: list(), crossing };
   try {
     const text = stringify(copy(walk, value, 1));
     return (walk.marked ? "1" : "0") + text;

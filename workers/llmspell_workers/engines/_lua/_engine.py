@@ -14,7 +14,15 @@ import lupa  # type: ignore[import-untyped]
 import msgspec
 from lupa import lua54
 
-from llmspell_protocol import MAX_DEPTH, WEIGHT_CONTAINER, WEIGHT_TEXT, Start, WorkerLimits
+from llmspell_protocol import (
+    MAX_DEPTH,
+    MAX_FUNCTIONS,
+    MAX_NESTING,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
+    Start,
+    WorkerLimits,
+)
 
 from ...containment import (
     SyscallPolicy,
@@ -26,7 +34,7 @@ from ...containment import (
     write_only_to,
 )
 from ...library import LIBRARY
-from .._conversion import REASONS, WEIGHT
+from .._conversion import REASONS, TOO_NESTED, UNKNOWN_FUNCTION, WEIGHT
 from ._failure import MEMORY, OUT_OF_MEMORY
 from ._host import Host
 
@@ -42,6 +50,7 @@ _PARTS: Final = (
     "codec",
     "console",
     "environment",
+    "handles",
     "bindings",
     "mathematics",
     "main",
@@ -137,6 +146,10 @@ class LuaEngine:
             b"own_chunk": _OWN_CHUNK,
             b"out_of_memory": OUT_OF_MEMORY.encode(),
             b"max_depth": MAX_DEPTH,
+            b"max_functions": MAX_FUNCTIONS,
+            b"max_nesting": MAX_NESTING,
+            b"too_nested": TOO_NESTED.encode(),
+            b"unknown_function": UNKNOWN_FUNCTION.encode(),
             b"max_weight": WEIGHT,
             b"text_weight": WEIGHT_TEXT,
             b"container_weight": WEIGHT_CONTAINER,

@@ -71,6 +71,16 @@ def failure_of(cause: FailureCause, report: bytes, start: Start, chunk: str) -> 
     return ScriptFailure(cause, error, line=line or told.line, stack=stack)
 
 
+def error_of(report: bytes, start: Start, chunk: str) -> ErrorInfo:
+    """What a function that the host called has raised. An error of the script's says where."""
+    failed = failure_of("error", report, start, chunk)
+    if failed.error.kind != "Script" or failed.line is None:
+        return failed.error
+    return msgspec.structs.replace(
+        failed.error, message=f"{start.name}:{failed.line}: {failed.error.message}"
+    )
+
+
 def _text(octets: bytes, limit: int) -> str:
     text = octets[: 4 * limit].decode("utf-8", "replace")
     return text if len(text) <= limit else text[:limit] + "..."

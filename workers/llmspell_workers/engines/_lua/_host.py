@@ -8,16 +8,17 @@ that was checked beforehand cannot fail. A failing allocation would jump out of 
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from llmspell_protocol import Chunk, ErrorInfo, Fault, pack
+from llmspell_protocol import NULL, Chunk, ErrorInfo, Fault, Invoke, pack
 
 from ...library import HostError, call_library
 from .._interface import ScriptFailure
-from ._failure import MEMORY, failure_of
+from ._failure import MEMORY, OUT_OF_MEMORY, error_of, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,16 @@ _DONE: Final = b"\0"
 _FAULT: Final = b"\1"
 _END: Final = b"\2"
 
+_INVOKE: Final = b"\3"
+"""No answer yet: the host calls a function. Its number follows that of the invocation, then args."""
+
+_invocation: Final = struct.Struct(">QQ").pack
+
 _NO_ROOM: Final = -1
 """The answer does not fit into the spell's memory; an integer needs none."""
+
+_NO_MEMORY: Final = ErrorInfo("Limit", OUT_OF_MEMORY)
+"""Why a function was not run."""
 
 _MARGIN: Final = 4096
 """Bytes that Lua may want beside an answer's own: its header, a longer stack."""
@@ -60,6 +69,8 @@ class Host:
         self._answers: dict[int, Reply | Fault] = {}
         self._chunks: dict[int, deque[bytes]] = {}  # of open streams
         self._consumed: dict[int, int] = {}
+        self._suspended: dict[int, Callable[[], bytes]] = {}
+        """By the invocation that came in between: the waits that go on when it is answered."""
         self._operations: dict[bytes, Callable[..., bytes]] = {
             b"start": self._begin,
             b"library": self._library,
@@ -76,6 +87,8 @@ class Host:
                 b"next": self._next,
                 b"close": self._close,
                 b"log": self._log,
+                b"give": self._give,
+                b"refuse": self._refuse,
             }
 
     @property
@@ -148,7 +161,7 @@ class Host:
         return _DONE
 
     def _call(self, method: bytes, args: bytes) -> bytes:
-        return _DONE + self._answer(self._send(method, args, 0))
+        return self._answer(self._send(method, args, 0), _DONE)
 
     def _open(self, method: bytes, args: bytes) -> bytes:
         number = self._send(method, args, STREAM_CREDIT)
@@ -157,12 +170,15 @@ class Host:
         return _DONE + pack(number)
 
     def _next(self, number: int) -> bytes:
+        if number not in self._chunks:  # ended by a function that ran while it was waited for
+            return _END + NULL
         chunks = self._chunks[number]
         while not chunks and number not in self._answers:
-            self._receive()
+            if (invoke := self._receive()) is not None:
+                return self._suspend(invoke, lambda: self._next(number))
         if not chunks:
             self._forget(number)
-            return _END + self._answer(number)
+            return self._answer(number, _END)
         self._consumed[number] += 1
         if self._consumed[number] == _REFILL:
             self._consumed[number] = 0
@@ -173,8 +189,12 @@ class Host:
         """Returns once the host has answered, so that the call is no longer open."""
         self._forget(number)
         self._pipe.close(number)
+        return self._closed(number)
+
+    def _closed(self, number: int) -> bytes:
         while number not in self._answers:
-            self._receive()
+            if (invoke := self._receive()) is not None:
+                return self._suspend(invoke, lambda: self._closed(number))
         del self._answers[number]
         return _DONE
 
@@ -185,18 +205,45 @@ class Host:
     def _send(self, method: bytes, args: bytes, credit: int) -> int:
         return self._pipe.call(method.decode(), args, credit)
 
-    def _answer(self, number: int) -> bytes:
+    def _answer(self, number: int, status: bytes) -> bytes:
         """The value of a call, once it is here. Raises `HostError` for a fault."""
         while number not in self._answers:
-            self._receive()
+            if (invoke := self._receive()) is not None:
+                return self._suspend(invoke, lambda: self._answer(number, status))
         answer = self._answers.pop(number)
         if isinstance(answer, Fault):
             raise HostError(answer.error)
-        return bytes(answer.value)
+        return status + bytes(answer.value)
 
-    def _receive(self) -> None:
+    def _receive(self) -> Invoke | None:
+        """Keep the next message for whom it concerns; an invocation concerns who waits now."""
         message = self._pipe.next_message()
+        if isinstance(message, Invoke):
+            return message
         if not isinstance(message, Chunk):
             self._answers[message.id] = message
         elif message.id in self._chunks:  # or it was under way when the stream was closed
             self._chunks[message.id].append(bytes(message.value))
+        return None
+
+    # --- what the host calls -------------------------------------------------------------------
+
+    def _suspend(self, invoke: Invoke, wait: Callable[[], bytes]) -> bytes:
+        """Have Lua run a function; `wait` goes on when it says what came of it."""
+        answer = _INVOKE + _invocation(invoke.id, invoke.function) + bytes(invoke.args)
+        if not self._fits(len(answer)):
+            self._pipe.refuse(invoke.id, _NO_MEMORY)
+            return wait()
+        self._suspended[invoke.id] = wait
+        return answer
+
+    def _give(self, invocation: int, value: bytes) -> bytes:
+        wait = self._suspended.pop(invocation)
+        self._pipe.give(invocation, value)
+        return wait()
+
+    def _refuse(self, invocation: int, report: bytes) -> bytes:
+        wait = self._suspended.pop(invocation)
+        error = error_of(report, self._start, self.chunk) if report else _NO_MEMORY
+        self._pipe.refuse(invocation, error)
+        return wait()

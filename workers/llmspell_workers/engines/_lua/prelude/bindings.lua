@@ -2,7 +2,7 @@
 local P = ...
 local error, next, pcall, rawset, setmetatable, type =
   error, next, pcall, rawset, setmetatable, type
-local byte, sub = string.byte, string.sub
+local byte, find, sub = string.byte, string.find, string.sub
 local host = P.host
 P.host = nil -- from here on it lives in this chunk's locals alone
 
@@ -20,10 +20,11 @@ local CONSOLE_MAX = 65536 -- bytes handed over for one entry; the session cuts a
 
 -- First byte of what the host function answers: then follows one msgpack value.
 local FAULT, END = 1, 2 -- and 0 for a plain value
+local INVOKE = 3 -- no answer yet: the host calls a function of the spell
 
 -- The one way out. `host` takes and gives strings and integers only; should Python raise all the
 -- same, its exception object stops here and no spell ever holds it.
-local function cross(...)
+local function outward(...)
   local ok, answer = pcall(host, ...)
   if not ok then
     if answer == OUT_OF_MEMORY then
@@ -33,7 +34,17 @@ local function cross(...)
   elseif type(answer) ~= "string" then
     error(OUT_OF_MEMORY, 0) -- the answer does not fit below the spell's limit
   end
+  return answer
+end
+
+-- No Python frame lies between a spell's call and a function of it that the host calls meanwhile.
+local function cross(...)
+  local answer = outward(...)
   local status = byte(answer)
+  while status == INVOKE do
+    answer = outward(P.perform(answer))
+    status = byte(answer)
+  end
   if status ~= FAULT then
     return answer, status == END
   end
@@ -50,18 +61,18 @@ local function cross(...)
 end
 P.cross = cross
 
-local function bound(operation, name)
-  return function(...)
-    return (P.decode((cross(operation, name, P.encode_arguments(...))), 2))
-  end
-end
+local DATA, TEXTS = {}, { texts = true }
 
 function P.library_function(name)
-  return bound("library", name)
+  local crossing = find(name, "json.", 1, true) == 1 and DATA or TEXTS
+  return function(...)
+    return (P.decode((cross("library", name, P.encode_arguments(crossing, nil, ...))), 2))
+  end
 end
 
 -- `for chunk in stream do`, `stream:close()`, and after the end `stream.result`.
 local streams = setmetatable({}, { __mode = "k" }) -- open streams to their numbers
+local makers = setmetatable({}, { __mode = "k" }) -- and to what makes their result
 
 local function close(stream)
   local number = streams[stream]
@@ -97,29 +108,86 @@ function Stream.__call(stream)
     end
     return chunk
   end
-  streams[stream] = nil
-  rawset(stream, "result", P.decode(answer, 2))
+  if streams[stream] then
+    streams[stream] = nil
+    rawset(stream, "result", makers[stream](P.decode(answer, 2)))
+  end
   return nil
 end
 
-local function opener(name)
-  return function(...)
-    local answer = cross("open", name, P.encode_arguments(...))
+local function opener(name, crossing, make)
+  return function(number, ...)
+    local answer = cross("open", name, P.encode_arguments(crossing, number, ...))
     local stream = setmetatable({}, Stream)
-    streams[stream] = P.decode(answer, 2)
+    streams[stream], makers[stream] = P.decode(answer, 2), make
     return stream
   end
+end
+
+local function caller(name, crossing, make)
+  return function(number, ...)
+    return make(P.decode((cross("call", name, P.encode_arguments(crossing, number, ...))), 2))
+  end
+end
+
+local function same(value)
+  return value
+end
+
+-- What makes of a method's result what the spell gets.
+local function maker(gives, kinds)
+  if gives == "" then
+    return same
+  elseif gives == "text" then
+    return P.text_answer
+  elseif gives == "texts" then
+    return P.text_answers
+  end
+  local kind = kinds[gives]
+  return function(number)
+    return number and P.new_object(kind, number)
+  end
+end
+
+-- The kinds of object that a bridge lists: `agent` of `agent.run`.
+local function kinds_of(methods)
+  local kinds, tables = {}, {}
+  for method in next, methods do
+    local dot = find(method, ".", 1, true)
+    local name = dot and sub(method, 1, dot - 1)
+    if name and not kinds[name] then
+      tables[name] = {}
+      kinds[name] = P.new_kind(name, tables[name])
+    end
+  end
+  return kinds, tables
+end
+
+local function bind_bridge(bridge, methods)
+  local t = P.env[bridge] or {}
+  local kinds, tables = kinds_of(methods)
+  for method, binding in next, methods do
+    local name = bridge .. "." .. method
+    local crossing = { functions = binding[2], objects = true, texts = true }
+    local make = maker(binding[3], kinds)
+    local run = (binding[1] == "stream" and opener or caller)(name, crossing, make)
+    local dot = find(method, ".", 1, true)
+    if dot then
+      local kind = sub(method, 1, dot - 1)
+      tables[kind][sub(method, dot + 1)] = P.method_of(kinds[kind], name, run)
+    else
+      t[method] = function(...)
+        return run(nil, ...)
+      end
+    end
+  end
+  P.env[bridge] = t
 end
 
 -- The bridges that the host has granted, as it lists them.
 function P.bind(manifest)
   for bridge, methods in next, manifest do
-    local t = P.env[bridge] or {}
-    for method, kind in next, methods do
-      local name = bridge .. "." .. method
-      t[method] = kind == "stream" and opener(name) or bound("call", name)
-    end
-    P.env[bridge] = t
+    bind_bridge(bridge, methods)
   end
 end
 

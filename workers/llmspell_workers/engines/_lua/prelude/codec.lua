@@ -130,8 +130,9 @@ local function shape(t, allowance)
 end
 
 -- `weight`: of what came before, in the same message, and 1 for the value itself. A table is charged
--- for each of its fields before one is looked at, as JavaScript and the host do.
-local function encoder(root, weight)
+-- for each of its fields before one is looked at, as JavaScript and the host do. `crossing` says what
+-- may cross besides data: `functions`, `objects`, and `texts` for answers as their text.
+local function encoder(root, weight, crossing)
   local out, size, depth = {}, 0, 0
   local open, trail = {}, {}
   local put
@@ -157,6 +158,30 @@ local function encoder(root, weight)
     end
   end
 
+  local function put_handle(mark, number)
+    if depth == MAX_DEPTH then
+      refuse("depth")
+    end
+    add(CONTAINER + TEXT)
+    emit(pack_header(1, 0x80, 0xde))
+    emit(pack_string(mark))
+    emit(pack_integer(number))
+  end
+
+  local function put_function(f)
+    if not crossing.functions then
+      refuse("type", "function")
+    end
+    put_handle("@function", P.function_number(f) or refuse("functions"))
+  end
+
+  local function put_object(number)
+    if not crossing.objects then
+      refuse("type", "host object")
+    end
+    put_handle("@object", number)
+  end
+
   local function put_map(t, count)
     emit(pack_header(count, 0x80, 0xde))
     for key, value in next, t do
@@ -179,7 +204,12 @@ local function encoder(root, weight)
 
   local function put_table(t)
     t = P.proxies[t] or t
-    if metatable_of(t) == P.stream_type then
+    local number = P.object_number(t)
+    if number then
+      return put_object(number)
+    elseif crossing.texts and P.texts[t] then
+      return put(P.texts[t])
+    elseif metatable_of(t) == P.stream_type then
       refuse("type", "stream")
     elseif open[t] then
       refuse("cycle")
@@ -225,6 +255,8 @@ local function encoder(root, weight)
       emit("\xc0")
     elseif kind == "table" then
       put_table(value)
+    elseif kind == "function" then
+      put_function(value)
     else
       refuse("type", kind)
     end
@@ -236,21 +268,30 @@ local function encoder(root, weight)
   end
 end
 
+local DATA = {} -- nothing else crosses
+
 -- One value. Raises an error of kind Conversion that names the path.
-function P.encode(value)
-  return (encoder("$", 1)(value))
+function P.encode(value, crossing)
+  return (encoder("$", 1, crossing or DATA)(value))
 end
 
--- The arguments of a call as a list. Trailing nils are left out, except for the first argument.
-function P.encode_arguments(...)
+-- The arguments of a call as a list, after the number of the object whose method it is, if it is
+-- one. Trailing nils are left out, except for the first argument.
+function P.encode_arguments(crossing, number, ...)
   local count = select("#", ...)
   local values = { ... }
   while count > 1 and values[count] == nil do
     count = count - 1
   end
-  local parts, weight = { pack_header(count, 0x90, 0xdc) }, CONTAINER + count
+  local total = number and count + 1 or count
+  local parts, weight = { pack_header(total, 0x90, 0xdc) }, CONTAINER + total
+  local before = #parts
+  if number then
+    parts[2], before = pack_integer(number), 2
+  end
   for i = 1, count do
-    parts[i + 1], weight = encoder(format("argument %d", i), weight)(values[i])
+    local put = encoder(format("argument %d", i), weight, crossing)
+    parts[before + i], weight = put(values[i])
   end
   return concat(parts)
 end

@@ -68,7 +68,9 @@ end
 
 function P.show_nested(value, open, budget, depth)
   local meta = metatable_of(value)
-  if rawequal(value, P.null) then
+  if P.texts[value] then
+    return depth > 1 and P.quote(P.texts[value]) or P.texts[value]
+  elseif rawequal(value, P.null) then
     return "null"
   elseif type(meta) == "table" and rawget(meta, "__tostring") then
     return tostring(value)

@@ -63,6 +63,8 @@ local function watched(ok, ...)
   return ok, ...
 end
 
+P.watched = watched
+
 function env.pcall(...)
   return watched(pcall(...))
 end

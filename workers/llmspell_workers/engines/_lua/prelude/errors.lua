@@ -37,9 +37,14 @@ function P.new_error(fields)
   return setmetatable(fields, Error)
 end
 
-local function spell_line(level)
+local function spell_line(level, thread)
   for i = level, level + LEVELS do
-    local frame = getinfo(i, "Sl")
+    local frame
+    if thread then
+      frame = getinfo(thread, i, "Sl")
+    else
+      frame = getinfo(i, "Sl")
+    end
     if not frame then
       return nil
     end
@@ -105,6 +110,11 @@ function P.traceback(...)
   end
   local text = stack(thread, level or (thread and 0 or 1))
   return (message and message .. "\n" or "") .. "stack traceback:\n\t" .. gsub(text, "\n", "\n\t")
+end
+
+-- The line of the spell where a coroutine stands, or where it died.
+function P.line_in(thread)
+  return spell_line(0, thread)
 end
 
 -- Message handler: runs where the error was raised, while the stack still stands.

@@ -1,0 +1,80 @@
+"""The clock of one call: `request_timeout`, which stands still for what is not the call's own work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Iterator
+from contextvars import Context, ContextVar, copy_context
+from typing import TypeVar
+
+from ._errors import BridgeError
+
+T = TypeVar("T")
+
+
+class _Clock:
+    """Runs while nothing holds it; tasks of one call hold it side by side."""
+
+    def __init__(self, limit: asyncio.Timeout) -> None:
+        self._limit = limit
+        self._holders = 0
+        self._left = 0.0
+
+    def hold(self) -> None:
+        self._holders += 1
+        until = self._limit.when()
+        if self._holders == 1 and until is not None:
+            self._left = until - asyncio.get_running_loop().time()
+            self._limit.reschedule(None)
+
+    def release(self) -> None:
+        self._holders -= 1
+        if not self._holders and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
+
+
+_clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
+
+
+async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
+    """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
+    limit = asyncio.timeout(seconds)
+    outer = _clock.set(_Clock(limit))
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        message = f"{name}: no answer within {seconds:g} s"
+        raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
+    finally:
+        _clock.reset(outer)
+
+
+@contextlib.contextmanager
+def off_the_clock() -> Iterator[None]:
+    """For what only a first call waits for, such as an import: `request_timeout` stands still.
+
+    The run's own deadline does not. Use it inside a method, around an `await`.
+    """
+    clock = _clock.get()
+    if clock is None:
+        yield
+        return
+    clock.hold()
+    try:
+        yield
+    finally:
+        clock.release()
+
+
+def without_clock() -> Context:
+    """The context for a task that outlasts the call, or the wait, in which it is begun.
+
+    `off_the_clock` does nothing in it: what it would hold is over by then.
+    """
+    context = copy_context()
+    context.run(_clock.set, None)
+    return context
