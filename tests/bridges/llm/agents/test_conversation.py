@@ -156,8 +156,8 @@ def test_another_spell_does_not_find_it(server: ModelServer, tmp_path: Path) -> 
     ("name", "settings", "kind"),
     [
         ("diary", {}, "Configuration"),
-        ("", {"conversations": "/tmp"}, "Validation"),
-        ("x" * 101, {"conversations": "/tmp"}, "Validation"),
+        ("", {"conversations": "/"}, "Validation"),
+        ("x" * 101, {"conversations": "/"}, "Validation"),
         ("diary", {"conversations": "/nowhere/at/all"}, "Configuration"),
     ],
 )

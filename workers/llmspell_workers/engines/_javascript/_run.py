@@ -13,10 +13,10 @@ from msgspec import Raw
 
 from llmspell_protocol import (
     MAX_DEPTH,
-    WEIGHT_CONTAINER,
-    WEIGHT_TEXT,
     MAX_FUNCTIONS,
     MAX_NESTING,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
     Chunk,
     ErrorInfo,
     Invoke,
