@@ -114,7 +114,7 @@ CASES = (
     gives(
         "a conversation",
         'local a, chat = llm.agent({}), llm.conversation() a:run_with_context("I am Ada", chat) '
-        'a:run_with_context("Who am I?", chat) return {#chat:messages(), chat:messages()[4].content}',
+        'a:run_with_context("Who am I?", chat) local said = chat:messages() return {#said, said[4].content}',
         "const a = await llm.agent({}); const chat = await llm.conversation(); "
         'await a.runWithContext("I am Ada", chat); await a.runWithContext("Who am I?", chat); '
         "const said = await chat.messages(); return [said.length, said[3].content]",
@@ -154,7 +154,7 @@ CASES = (
     gives(
         "the tools of an agent, and whether it could run",
         f'local a = llm.agent({{tools = {{"calculator", {TOOL_LUA}}}}}) '
-        "return {#a:tools(), a:tools()[2].name, a:validate().valid}",
+        "local tools = a:tools() return {#tools, tools[2].name, a:validate().valid}",
         f'const a = await llm.agent({{ tools: ["calculator", {TOOL_JS}] }}); '
         "const tools = await a.tools(); return [tools.length, tools[1].name, (await a.validate()).valid]",
         [2, "weather", True],
