@@ -20,6 +20,7 @@ from ._interface import (
     method,
     off_the_clock,
 )
+from ._state import RunState
 
 __all__ = [
     "BoundMethod",
@@ -34,6 +35,7 @@ __all__ = [
     "MethodInfo",
     "PolicyView",
     "Reservation",
+    "RunState",
     "Stream",
     "available",
     "load",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable, Hashable
+from typing import Protocol, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from ._state import RunState
+
+T = TypeVar("T")
 
 
 class PolicyView(Protocol):
@@ -79,6 +84,15 @@ class CallContext(Struct, frozen=True, kw_only=True):
     budget: Budget
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
+    kept: RunState = field(default_factory=RunState)
+    """What bridges keep from call to call: see `state`. The supervisor closes it."""
+
+    def state(self, key: Hashable, factory: Callable[[], T]) -> T:
+        """What a bridge keeps for this run under `key`; made by `factory` when first asked for.
+
+        Its `close()`, a coroutine, is awaited when the run is over, if it has one.
+        """
+        return self.kept.get(key, factory)
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import msgspec
 from msgspec import Raw
 
-from llmspell_bridges import CallContext
+from llmspell_bridges import CallContext, RunState
 from llmspell_protocol import (
     NULL,
     Call,
@@ -64,6 +65,9 @@ _CPUS: Final = len(os.sched_getaffinity(0))
 """How much faster than the wall's a worker's processor clock can run: it may have threads."""
 
 
+_log = logging.getLogger(__name__)
+
+
 class Run:
     """Everything that the supervisor knows of one run. Used once."""
 
@@ -107,6 +111,7 @@ class Run:
         self._calls: Calls | None = None
         self._trap: Trap | None = None
         self._garbled = False
+        self._kept = RunState()
         self._options = worker_options(policy, spell.engine)
         self._start = self._start_message(params, env, mode)
 
@@ -133,11 +138,19 @@ class Run:
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
+                await self._let_go()
         if ending is None and self._began is None and worker.exit is None:
             raise ZygoteDied(f"the {self._spell.engine} zygote has died")
         if self._garbled and _ending.was_forbidden_call(worker.exit):
             ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)
+
+    async def _let_go(self) -> None:
+        """Close what bridges kept for this run. A bug in one of them ends no run."""
+        try:
+            await self._kept.close()
+        except ExceptionGroup as errors:
+            _log.warning("%s", errors, exc_info=errors)
 
     async def _started(self, zygote: Zygote) -> bool:
         """Wait for the zygote; False when the run was ended before it was there."""
@@ -375,6 +388,7 @@ class Run:
             policy=self._policy,
             budget=self._budget,
             model=self._model,
+            kept=self._kept,
         )
 
     # --- the report -----------------------------------------------------------------------------
