@@ -17,7 +17,10 @@ from ._interface import Bridge
 
 GROUP: Final = "llmspell.bridges"
 
-_OURS: Final = {"llm": "llmspell_bridges.llm:LlmBridge"}
+_OURS: Final = {
+    "fs": "llmspell_bridges.fs:FsBridge",
+    "llm": "llmspell_bridges.llm:LlmBridge",
+}
 
 
 def available() -> tuple[str, ...]:

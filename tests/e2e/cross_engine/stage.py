@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,8 +62,13 @@ class Stage:
         server, seen = self._server, len(self._server.requests)
         server.script(MODEL, *case.answers)
         spell = Spell.from_text(case.source(language), language, SPELL)
-        policy = Policy(**{"allow_bridges": ("llm", "echo"), **case.policy})
-        report = await self._supervisor.run(spell, params=case.params, policy=policy)
+        with tempfile.TemporaryDirectory(prefix="llmspell-case-") as folder:
+            granted = {"allow_bridges": ("llm", "echo"), **case.policy}
+            if case.folder:
+                places = {"allow_read": (folder,), "allow_write": (folder,)}
+                granted = {**granted, **places, "allow_bridges": ("fs",)}
+            policy = Policy(**granted)
+            report = await self._supervisor.run(spell, params=case.params, policy=policy)
         requests = [received.body for received in server.requests[seen:]]
         requests.sort(key=json.dumps)  # calls that are open together arrive in any order
         for _ in case.answers[len(requests) :]:  # or the next case would get them

@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.cross_engine import (
     console,
     errors,
+    files,
     json_library,
     limits,
     llm_calls,
@@ -40,6 +41,7 @@ THEMES = (
     llm_calls,
     llm_errors,
     limits,
+    files,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
