@@ -19,6 +19,7 @@ GROUP: Final = "llmspell.bridges"
 
 _OURS: Final = {
     "fs": "llmspell_bridges.fs:FsBridge",
+    "http": "llmspell_bridges.http:HttpBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
 }
 
