@@ -13,6 +13,7 @@ import msgspec
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, End, method, off_the_clock
+from .._secret import StreamMask, masked
 from ._config import HttpConfig
 from ._types import Head, HttpResponse, Method, RequestOptions, StreamOptions
 
@@ -104,14 +105,9 @@ class HttpBridge(Bridge):
         from ._exchange import exchange
 
         async with exchange(web, session, ctx, request, timeout) as answer:
-            decoder = _text_decoder(answer.head) if options.expect == "text" else None
-            async for piece in answer.pieces():
-                if decoder is None:
-                    yield piece
-                elif text := decoder.decode(piece):
-                    yield text
-            if decoder is not None and (text := decoder.decode(b"", final=True)):
-                yield text
+            pieces = answer.pieces() if options.expect == "bytes" else _texts(answer)
+            async for piece in pieces:
+                yield piece
             yield End(answer.head)
 
     async def _request(
@@ -157,16 +153,26 @@ def _timeout(ctx: CallContext, asked: float | None) -> float:
 
 
 async def _whole(answer: Answer, options: RequestOptions) -> HttpResponse:
-    data = b"".join([piece async for piece in answer.pieces()])
-    body: Any = data
     if options.expect == "text":
-        body = _text_decoder(answer.head).decode(data, final=True)
-    elif options.expect == "json":
-        body = _json(data)
+        body: Any = "".join([text async for text in _texts(answer)])
+    else:
+        body = b"".join([piece async for piece in answer.pieces()])
+        if options.expect == "json":
+            body = masked(_json(body), answer.hidden)
     head = answer.head
     return HttpResponse(
         status=head.status, ok=head.ok, url=head.url, headers=head.headers, body=body
     )
+
+
+async def _texts(answer: Answer) -> AsyncIterator[str]:
+    """The body as text, piece by piece."""
+    decoder, mask = _text_decoder(answer.head), StreamMask(answer.hidden)
+    async for piece in answer.pieces():
+        if text := mask.feed(decoder.decode(piece)):
+            yield text
+    if text := mask.feed(decoder.decode(b"", final=True), last=True):
+        yield text
 
 
 def _text_decoder(head: Head) -> codecs.IncrementalDecoder:

@@ -81,16 +81,17 @@ class Answer:
             url=redact(request.target.url, hidden),
             headers={redact(n, hidden): redact(v, hidden) for n, v in headers.items()},
         )
+        self.hidden = hidden
+        """What nothing may show. What is decoded further is masked again: it may come to light."""
         self._response = response
-        self._hidden = hidden
         self._limit = limit
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives, decompressed, without secrets. Raises `BridgeError`."""
         raw = self._response.aiter_raw()
-        mask = StreamMask(self._hidden)
+        mask = StreamMask(self.hidden)
         async for piece in decoded(raw, self.encoding, self._limit):
-            if not self._hidden:
+            if not self.hidden:
                 yield piece
             elif shown := mask.feed(piece.decode("latin-1")):
                 yield shown.encode("latin-1")

@@ -47,9 +47,9 @@ class Gate:
         except ValueError:
             literal = []
         found = literal or await self._resolver.resolve(host)
-        if not 0 < len(found) <= MAX_ADDRESSES:
-            message = f"url: {host} has no address, or more than {MAX_ADDRESSES}"
-            raise BridgeError("Network", message, field="url")
+        if len(found) > MAX_ADDRESSES:
+            message = f"url: {host} has more than {MAX_ADDRESSES} addresses"
+            raise BridgeError("Policy", message, field="url")
         for text in found:
             self._check(host, text, port)
         return found

@@ -101,8 +101,8 @@ def outgoing(
 def _with_query(target: Target, query: dict[str, Any]) -> Target:
     if not query:
         return target
-    plain = {name: [_text(v) for v in value] if isinstance(value, list) else _text(value)
-             for name, value in query.items()}  # fmt: skip
+    plain = [(name, [_text(v) for v in value] if isinstance(value, list) else _text(value))
+             for name, value in _in_order(query)]  # fmt: skip
     joint = "&" if "?" in target.path else "?"
     path = f"{target.path}{joint}{urlencode(plain, doseq=True)}"
     if len(path) > _url.MAX_URL:
@@ -128,7 +128,7 @@ def _body(options: RequestOptions | StreamOptions) -> tuple[bytes | None, str]:
             message = "json: it holds what JSON cannot"
             raise BridgeError("Validation", message, field="json") from None
     if options.form is not None:
-        fields = {name: _text(value) for name, value in options.form.items()}
+        fields = [(name, _text(value)) for name, value in _in_order(options.form)]
         return urlencode(fields).encode(), "application/x-www-form-urlencoded"
     if options.body is None:
         return None, ""
@@ -136,6 +136,11 @@ def _body(options: RequestOptions | StreamOptions) -> tuple[bytes | None, str]:
         "text/plain; charset=utf-8" if isinstance(options.body, str) else "application/octet-stream"
     )
     return octets(options.body, "body"), kind
+
+
+def _in_order(fields: dict[str, Any]) -> list[tuple[str, Any]]:
+    """By name: a table of Lua's has no order of its own."""
+    return sorted(fields.items())
 
 
 def _text(value: str | float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -105,6 +106,8 @@ def _host(text: str, field: str) -> str:
 def _ascii(text: str, field: str) -> str:
     import idna
 
+    if any(unicodedata.category(c) == "Cf" for c in text):  # which idna drops, unseen
+        raise _invalid(field, "holds no host name")
     try:
         return idna.encode(text, uts46=True).decode()
     except idna.IDNAError:

@@ -22,6 +22,7 @@ from tests.e2e.cross_engine import (
     util_library,
     values_in,
     values_out,
+    web,
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
@@ -42,6 +43,7 @@ THEMES = (
     llm_errors,
     limits,
     files,
+    web,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
