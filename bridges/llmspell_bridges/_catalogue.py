@@ -17,7 +17,12 @@ from ._interface import Bridge
 
 GROUP: Final = "llmspell.bridges"
 
-_OURS: Final = {"llm": "llmspell_bridges.llm:LlmBridge"}
+_OURS: Final = {
+    "fs": "llmspell_bridges.fs:FsBridge",
+    "http": "llmspell_bridges.http:HttpBridge",
+    "llm": "llmspell_bridges.llm:LlmBridge",
+    "tools": "llmspell_bridges.tools:ToolsBridge",
+}
 
 
 def available() -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cross_engine import (
+    agents,
     console,
     errors,
+    files,
     functions,
     json_library,
     limits,
@@ -19,9 +21,11 @@ from tests.e2e.cross_engine import (
     math_library,
     sources,
     streams,
+    tools,
     util_library,
     values_in,
     values_out,
+    web,
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
@@ -41,7 +45,11 @@ THEMES = (
     functions,
     llm_calls,
     llm_errors,
+    tools,
+    agents,
     limits,
+    files,
+    web,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")

@@ -1,0 +1,79 @@
+"""The bridge `tools`: what is built in, and what a spell registers."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Any, ClassVar
+
+from msgspec import Meta
+
+from .._context import CallContext
+from .._interface import method
+from ._builtin import MISSING, BuiltinTools
+from ._script import ScriptTool, ToolOptions
+from ._tool import BuiltinTool, Tool
+from ._toolbox import Toolbox
+from ._types import Health, ToolInfo, Validity
+
+Arguments = dict[str, Any]
+Infos = list[ToolInfo]  # in the class, `list` is a method
+
+_NONE: Arguments = {}
+
+
+class ToolsBridge(BuiltinTools):
+    """Tools for spells and for their agents: built-in ones, and functions of the spell."""
+
+    name: ClassVar[str] = "tools"
+
+    @method
+    async def call(
+        self,
+        ctx: CallContext,
+        name: Annotated[str, Meta(description="of the tool, exactly")],
+        arguments: Annotated[Arguments, Meta(description="what it is given, by name")] = _NONE,
+    ) -> Any:
+        """Call a tool by its name. Arguments are checked against its schema."""
+        return await self.toolbox(ctx).get(name).call(ctx, arguments)
+
+    @method
+    async def list(self, ctx: CallContext) -> Infos:
+        """The tools that this spell may use, with the JSON Schemas of their arguments."""
+        return [tool.info() for tool in self.toolbox(ctx).tools]
+
+    @method
+    async def validate(
+        self,
+        ctx: CallContext,
+        name: Annotated[str, Meta(description="of the tool, exactly")],
+        arguments: Annotated[Arguments, Meta(description="what it would be given")] = _NONE,
+    ) -> Validity:
+        """Whether a tool would take these arguments. It is not called."""
+        return await self.toolbox(ctx).get(name).validate(arguments)
+
+    @method
+    async def health(
+        self, ctx: CallContext, name: Annotated[str, Meta(description="of the tool, exactly")]
+    ) -> Health:
+        """Whether a tool can be used here: its package is installed, its key is set."""
+        return await self.toolbox(ctx).get(name).health(ctx)
+
+    @method
+    async def register(self, ctx: CallContext, tool: ToolOptions) -> None:
+        """Make a function of the spell a tool, until the spell ends."""
+        self.toolbox(ctx).add(await ScriptTool.of(tool, ""))
+
+    def toolbox(self, ctx: CallContext) -> Toolbox:
+        """The tools of a run, for this bridge and for others."""
+        return ctx.state("tools", self._toolbox)
+
+    def _toolbox(self) -> Toolbox:
+        return Toolbox(self._builtins)
+
+    @functools.cached_property
+    def _builtins(self) -> tuple[Tool, ...]:
+        return tuple(
+            BuiltinTool(self, getattr(type(self), name), missing)
+            for name, missing in MISSING.items()
+            if self.is_granted(name)
+        )
