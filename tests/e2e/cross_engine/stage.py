@@ -14,6 +14,7 @@ import pytest
 
 from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
 from tests.e2e.cross_engine.case import Case, Failed, Language
+from tests.e2e.cross_engine.data_stage import data_settings
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.support.model_server import ModelServer, Received
 
@@ -114,7 +115,7 @@ def exact(value: Any) -> str:
 @contextmanager
 def open_stage() -> Iterator[Stage]:
     """A stage with everything that it needs; all of it is gone afterwards."""
-    with ModelServer() as server, asyncio.Runner() as runner:
+    with ModelServer() as server, asyncio.Runner() as runner, data_settings() as data:
         provider = {"base_url": server.base_url, "max_retries": 0}
         settings = {
             "default_model": f"scripted/{MODEL}",
@@ -122,7 +123,7 @@ def open_stage() -> Iterator[Stage]:
             "aliases": {"writer": f"scripted/{MODEL}"},
             "providers": {"scripted": provider},
         }
-        supervisor = Supervisor(Config(bridges={"llm": settings}))
+        supervisor = Supervisor(Config(bridges={"llm": settings, **data}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         try:

@@ -17,6 +17,7 @@ from tests.e2e.cross_engine import (
     llm_errors,
     math_library,
     sources,
+    sql_bridge,
     streams,
     util_library,
     values_in,
@@ -40,6 +41,7 @@ THEMES = (
     llm_calls,
     llm_errors,
     limits,
+    sql_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
