@@ -19,6 +19,7 @@ GROUP: Final = "llmspell.bridges"
 
 _OURS: Final = {
     "llm": "llmspell_bridges.llm:LlmBridge",
+    "memory": "llmspell_bridges.memory:MemoryBridge",
     "sql": "llmspell_bridges.sql:SqlBridge",
 }
 

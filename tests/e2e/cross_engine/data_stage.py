@@ -21,4 +21,7 @@ def data_settings() -> Iterator[dict[str, dict[str, Any]]]:
             )
         shop = {"url": f"sqlite:///{folder}/shop.db", "tables": ["books"]}
         desk = {**shop, "mode": "write", "tables": ["books", "notes"]}
-        yield {"sql": {"databases": {"shop": shop, "desk": desk}}}
+        yield {
+            "sql": {"databases": {"shop": shop, "desk": desk}},
+            "memory": {"directory": folder, "max_value": 1000},
+        }

@@ -16,6 +16,7 @@ from tests.e2e.cross_engine import (
     llm_calls,
     llm_errors,
     math_library,
+    memory_bridge,
     sources,
     sql_bridge,
     streams,
@@ -42,6 +43,7 @@ THEMES = (
     llm_errors,
     limits,
     sql_bridge,
+    memory_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
