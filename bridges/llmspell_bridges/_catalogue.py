@@ -21,6 +21,7 @@ _OURS: Final = {
     "llm": "llmspell_bridges.llm:LlmBridge",
     "memory": "llmspell_bridges.memory:MemoryBridge",
     "sql": "llmspell_bridges.sql:SqlBridge",
+    "vector": "llmspell_bridges.vector:VectorBridge",
 }
 
 

@@ -4,5 +4,15 @@ from __future__ import annotations
 
 from ._bridge import LlmBridge
 from ._config import LlmConfig, ProviderConfig
+from ._types import CompletionRequest, CompletionResponse, EmbedRequest, EmbedResponse, Message
 
-__all__ = ["LlmBridge", "LlmConfig", "ProviderConfig"]
+__all__ = [
+    "CompletionRequest",
+    "CompletionResponse",
+    "EmbedRequest",
+    "EmbedResponse",
+    "LlmBridge",
+    "LlmConfig",
+    "Message",
+    "ProviderConfig",
+]

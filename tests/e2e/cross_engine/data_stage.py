@@ -24,4 +24,5 @@ def data_settings() -> Iterator[dict[str, dict[str, Any]]]:
         yield {
             "sql": {"databases": {"shop": shop, "desk": desk}},
             "memory": {"directory": folder, "max_value": 1000},
+            "vector": {"directory": folder},
         }

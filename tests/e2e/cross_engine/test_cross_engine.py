@@ -23,6 +23,7 @@ from tests.e2e.cross_engine import (
     util_library,
     values_in,
     values_out,
+    vector_bridge,
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
@@ -44,6 +45,7 @@ THEMES = (
     limits,
     sql_bridge,
     memory_bridge,
+    vector_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
