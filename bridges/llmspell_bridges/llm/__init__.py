@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from ._bridge import LlmBridge
 from ._config import LlmConfig, ProviderConfig
-from ._types import CompletionRequest, CompletionResponse, EmbedRequest, EmbedResponse, Message
+from ._types import (
+    CompletionRequest,
+    CompletionResponse,
+    EmbedRequest,
+    EmbedResponse,
+    Message,
+    TokenUsage,
+)
 
 __all__ = [
     "CompletionRequest",
@@ -15,4 +22,5 @@ __all__ = [
     "LlmConfig",
     "Message",
     "ProviderConfig",
+    "TokenUsage",
 ]

@@ -25,4 +25,5 @@ def data_settings() -> Iterator[dict[str, dict[str, Any]]]:
             "sql": {"databases": {"shop": shop, "desk": desk}},
             "memory": {"directory": folder, "max_value": 1000},
             "vector": {"directory": folder},
+            "rag": {"directory": folder},
         }

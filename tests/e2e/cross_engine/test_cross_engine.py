@@ -17,6 +17,7 @@ from tests.e2e.cross_engine import (
     llm_errors,
     math_library,
     memory_bridge,
+    rag_bridge,
     sources,
     sql_bridge,
     streams,
@@ -46,6 +47,7 @@ THEMES = (
     sql_bridge,
     memory_bridge,
     vector_bridge,
+    rag_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
