@@ -20,6 +20,7 @@ GROUP: Final = "llmspell.bridges"
 _OURS: Final = {
     "llm": "llmspell_bridges.llm:LlmBridge",
     "memory": "llmspell_bridges.memory:MemoryBridge",
+    "notify": "llmspell_bridges.notify:NotifyBridge",
     "rag": "llmspell_bridges.rag:RagBridge",
     "sql": "llmspell_bridges.sql:SqlBridge",
     "vector": "llmspell_bridges.vector:VectorBridge",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._bridge import LlmBridge
 from ._config import LlmConfig, ProviderConfig
+from ._secret import Secret
 from ._types import (
     CompletionRequest,
     CompletionResponse,
@@ -22,5 +23,6 @@ __all__ = [
     "LlmConfig",
     "Message",
     "ProviderConfig",
+    "Secret",
     "TokenUsage",
 ]

@@ -17,6 +17,7 @@ from tests.e2e.cross_engine import (
     llm_errors,
     math_library,
     memory_bridge,
+    notify_bridge,
     rag_bridge,
     sources,
     sql_bridge,
@@ -48,6 +49,7 @@ THEMES = (
     memory_bridge,
     vector_bridge,
     rag_bridge,
+    notify_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
