@@ -23,6 +23,7 @@ _OURS: Final = {
     "notify": "llmspell_bridges.notify:NotifyBridge",
     "rag": "llmspell_bridges.rag:RagBridge",
     "sql": "llmspell_bridges.sql:SqlBridge",
+    "storage": "llmspell_bridges.storage:StorageBridge",
     "vector": "llmspell_bridges.vector:VectorBridge",
 }
 

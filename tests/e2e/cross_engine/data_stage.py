@@ -40,4 +40,10 @@ def data_settings() -> Iterator[dict[str, dict[str, Any]]]:
             "vector": {"directory": folder},
             "rag": {"directory": folder},
             "notify": {"targets": targets},
+            "storage": {
+                "stores": {
+                    "files": {"url": "memory:///", "mode": "write", "max_object": 100},
+                    "archive": {"url": "memory:///"},
+                }
+            },
         }

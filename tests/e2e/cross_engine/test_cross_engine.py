@@ -21,6 +21,7 @@ from tests.e2e.cross_engine import (
     rag_bridge,
     sources,
     sql_bridge,
+    storage_bridge,
     streams,
     util_library,
     values_in,
@@ -50,6 +51,7 @@ THEMES = (
     vector_bridge,
     rag_bridge,
     notify_bridge,
+    storage_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
