@@ -21,7 +21,13 @@ _OURS: Final = {
     "fs": "llmspell_bridges.fs:FsBridge",
     "http": "llmspell_bridges.http:HttpBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
+    "memory": "llmspell_bridges.memory:MemoryBridge",
+    "notify": "llmspell_bridges.notify:NotifyBridge",
+    "rag": "llmspell_bridges.rag:RagBridge",
+    "sql": "llmspell_bridges.sql:SqlBridge",
+    "storage": "llmspell_bridges.storage:StorageBridge",
     "tools": "llmspell_bridges.tools:ToolsBridge",
+    "vector": "llmspell_bridges.vector:VectorBridge",
 }
 
 

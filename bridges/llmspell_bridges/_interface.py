@@ -82,6 +82,9 @@ class Bridge:
     def __init__(self, config: BridgeConfig) -> None:
         """Keep what the operator configured. Must not block, import or open anything heavy."""
 
+    def join(self, registry: BridgeRegistry) -> None:
+        """Told once which registry it is in: for a bridge that works through another one."""
+
     def prefetch(self) -> None:
         """Begin in the background what the first call will wait for. Called on a running loop."""
 
@@ -332,6 +335,7 @@ class BridgeRegistry:
         self._bridges[name] = bridge
         for bound in _bound(bridge):
             self._methods[bound.name] = bound
+        bridge.join(self)
 
     async def remove(self, name: str) -> None:
         """Forget a bridge and close it: later runs do not find it, and its name is free.
@@ -350,6 +354,10 @@ class BridgeRegistry:
     def names(self) -> tuple[str, ...]:
         """Names of the bridges, sorted."""
         return tuple(sorted(self._bridges))
+
+    def bridge(self, name: str) -> Bridge | None:
+        """The bridge called `name`, or none."""
+        return self._bridges.get(name)
 
     @property
     def methods(self) -> tuple[BoundMethod, ...]:

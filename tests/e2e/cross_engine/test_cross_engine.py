@@ -19,12 +19,18 @@ from tests.e2e.cross_engine import (
     llm_calls,
     llm_errors,
     math_library,
+    memory_bridge,
+    notify_bridge,
+    rag_bridge,
     sources,
+    sql_bridge,
+    storage_bridge,
     streams,
     tools,
     util_library,
     values_in,
     values_out,
+    vector_bridge,
     web,
     world,
 )
@@ -50,6 +56,12 @@ THEMES = (
     limits,
     files,
     web,
+    sql_bridge,
+    memory_bridge,
+    vector_bridge,
+    rag_bridge,
+    notify_bridge,
+    storage_bridge,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
