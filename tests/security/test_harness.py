@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from llmspell_harness._catalogue import catalogue
 from llmspell_harness._losses import losses
 from tests.support.command import PROGRAM, Command
 
-_ROW = re.compile(r"O13  sending on an inherited socket +Lua +- +the worker made a forbidden .*")
+# By its title: here an id would count as one that this file shows to be stopped.
+KEY = next(e.id for e in catalogue().values() if e.title == "sending on an inherited socket")
+OF_ANOTHER_CLASS = next(e.id for e in catalogue().values() if e.aim == "lua")
+_ROW = re.compile(KEY + r"  sending on an inherited socket +Lua +- +the worker made a forbidden .*")
 _LAST = re.compile(r"no attack succeeded \(\d+ trials in [\d.]+ s\)")
 
 
@@ -51,7 +55,7 @@ def _on_a_terminal(environment: Mapping[str, str], *arguments: str) -> tuple[str
 def test_a_table_and_a_summary_are_printed_and_a_terminal_shows_a_bar(
     environment: Mapping[str, str],
 ) -> None:
-    out, screen = _on_a_terminal(environment, "harness", "O13", "--engine", "lua", "--quick")
+    out, screen = _on_a_terminal(environment, "harness", KEY, "--engine", "lua", "--quick")
     lines = out.splitlines()
     assert any(map(_ROW.fullmatch, lines)), out
     assert "1 attacks: 1 stopped, 0 accepted and documented, 0 wait for what they attack" in lines
@@ -61,7 +65,7 @@ def test_a_table_and_a_summary_are_printed_and_a_terminal_shows_a_bar(
 
 
 def test_a_file_gets_no_bar_and_the_report_as_json(harness: Command, tmp_path: Path) -> None:
-    done = harness("harness", "O13", "--engine", "lua", "--json", "--output", "report.json")
+    done = harness("harness", KEY, "--engine", "lua", "--json", "--output", "report.json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report == json.loads((tmp_path / "report.json").read_text())
@@ -71,17 +75,17 @@ def test_a_file_gets_no_bar_and_the_report_as_json(harness: Command, tmp_path: P
 
 
 def test_a_quick_run_meets_every_layer_and_no_wall_alone(harness: Command) -> None:
-    done = harness("harness", "O13", "--engine", "lua", "--json", "--quick")
+    done = harness("harness", KEY, "--engine", "lua", "--json", "--quick")
     (result,) = json.loads(done.stdout)["results"]
     assert (result["state"], result["weakest"], result["controlled"]) == ("stopped", None, False)
 
 
 def test_ablation_prints_a_row_per_attack_and_a_column_per_layer(harness: Command) -> None:
-    done = harness("harness", "O13", "--engine", "lua", "--ablate")
+    done = harness("harness", KEY, "--engine", "lua", "--ablate")
     assert done.returncode == 0, done.stderr
     matrix = done.stdout.partition("Each attack without each layer: ")[2].splitlines()
     layers = [line.rpartition(" ")[2] for line in matrix if line.startswith("     ")]
-    (row,) = (line for line in matrix if line.startswith("O13"))
+    (row,) = (line for line in matrix if line.startswith(KEY))
     cells = row.split()[1:]
     assert set(cells) == {".", "-"}
     assert [layer for layer, cell in zip(layers, cells, strict=True) if cell == "-"] == [
@@ -89,7 +93,9 @@ def test_ablation_prints_a_row_per_attack_and_a_column_per_layer(harness: Comman
     ]
 
 
-@pytest.mark.parametrize("arguments", [("O99",), ("--class", "os", "L01"), ("--engine", "perl")])
+@pytest.mark.parametrize(
+    "arguments", [("X13",), ("--class", "os", OF_ANOTHER_CLASS), ("--engine", "perl")]
+)
 def test_what_chooses_no_attack_is_an_error_of_use(
     arguments: tuple[str, ...], harness: Command
 ) -> None:
