@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -55,20 +55,30 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def red(self) -> list[str]:
         """Cells of the matrix in which nothing stopped an attack, as `O12 without seccomp`."""
+        return self._cells(RED)
+
+    @property
+    def unclear(self) -> list[str]:
+        """Cells of the matrix whose attack itself failed, so that they say nothing."""
+        return self._cells(BROKEN)
+
+    def _cells(self, wanted: str) -> list[str]:
         return [
             f"{key} without {layer}"
             for key, row in self.matrix.items()
             for layer, cell in row.items()
-            if cell == RED
+            if cell == wanted
         ]
 
     @property
     def ok(self) -> bool:
         """Whether every attack was stopped, and every wall stood."""
-        return not self.count("succeeded", "broken", "not_run") and not self.red
+        bad = self.count("succeeded", "broken", "not_run")
+        return not (bad or self.red or self.unclear)
 
 
-RED = "SUCCEEDED"
+RED: Final = "SUCCEEDED"
+BROKEN: Final = "broken"
 
 
 def summarise(trials: Iterable[Trial], chosen: Iterable[str]) -> tuple[Result, ...]:
@@ -88,10 +98,11 @@ def _result(entry: Entry, trials: list[Trial]) -> Result:
     held = [t for t in trials if t.purpose == "held"]
     walls = _walls(trials)
     failures = tuple(_failures(trials))
+    outcomes = {t.outcome for t in trials if t.purpose != "ablation"}
     return Result(
         id=entry.id,
         title=entry.title,
-        state=_state(entry, held, failures, broken=any(t.outcome == "broken" for t in trials)),
+        state=_state(entry, held, failures, broken=not {"broken", "refused"}.isdisjoint(outcomes)),
         trials=len(trials),
         engines=tuple(sorted({t.engine for t in held if t.engine})),
         walls=tuple(dict.fromkeys(wall for found in walls.values() for wall in found)),
@@ -148,10 +159,13 @@ def matrix(trials: Iterable[Trial]) -> dict[str, dict[str, str]]:
             continue
         row = cells.setdefault(trial.id, {})
         layer = trial.skip[0]
-        cell = {"stopped": "stopped", "succeeded": RED, "broken": "broken"}[trial.outcome]
-        rank = ("stopped", "broken", RED)
-        row[layer] = max(row.get(layer, "stopped"), cell, key=rank.index)
+        cell = RED if trial.outcome == "succeeded" else trial.outcome
+        row[layer] = max(row.get(layer, "stopped"), cell, key=_RANK.index)
     return cells
+
+
+_RANK: Final = ("stopped", "refused", BROKEN, RED)
+"""Cells, from the best to the worst."""
 
 
 def describe_host() -> str:

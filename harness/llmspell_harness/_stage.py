@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import msgspec
 
 from llmspell_protocol import Connection, Role
-from llmspell_supervisor import Policy, RunReport, Spell, Supervisor, SupervisorError, _launch
+from llmspell_supervisor import (
+    IsolationError,
+    Policy,
+    RunReport,
+    Spell,
+    Supervisor,
+    SupervisorError,
+    _launch,
+)
 from llmspell_supervisor._pool import NO_POOL
 from llmspell_supervisor._run import ENVELOPE, Run
 from llmspell_supervisor._zygotes import Zygote
@@ -205,7 +213,8 @@ class Stage:
                     listener=listener,
                 )
         except SupervisorError as error:
-            finding = Finding("broken", str(error))
+            needed = isinstance(error, IsolationError) and self.skip
+            finding = Finding("refused" if needed else "broken", str(error))
         else:
             verdict, grown = report.verdict, max(0, resident()[1] - before)
             finding = _judge(attack, report, grown)

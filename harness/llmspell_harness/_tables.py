@@ -10,7 +10,7 @@ from typing import Final
 from llmspell_supervisor._text import escape_line, truncate
 
 from ._catalogue import catalogue
-from ._results import RED, Report, Result
+from ._results import BROKEN, RED, Report, Result
 
 _TITLE: Final = 46
 """Characters of a title: the longest is shorter."""
@@ -76,7 +76,7 @@ def summary(report: Report) -> Iterator[str]:
     if report.matrix:
         cells = sum(map(len, report.matrix.values()))
         yield f"ablation: {cells} cells, {len(report.red)} red"
-    bad = report.count("succeeded", "broken", "not_run") + len(report.red)
+    bad = report.count("succeeded", "broken", "not_run") + len(report.red + report.unclear)
     verdict = "no attack succeeded" if report.ok else f"FAILED: {bad} findings, marked above"
     yield f"{verdict} ({report.trials} trials in {report.seconds:g} s)"
 
@@ -84,8 +84,9 @@ def summary(report: Report) -> Iterator[str]:
 def matrix_table(report: Report) -> Iterator[str]:
     """The ablation matrix: a row per attack, a column per layer that is left out."""
     layers = list(dict.fromkeys(layer for row in report.matrix.values() for layer in row))
-    marks = {"stopped": ".", "broken": "?", RED: "X"}
-    yield "Each attack without each layer: . still stopped, X succeeded, ? the attack itself failed"
+    marks = {"stopped": ".", "refused": "-", BROKEN: "?", RED: "X"}
+    yield "Each attack without each layer: . still stopped, - no worker starts without that layer,"
+    yield "X succeeded, ? the attack itself failed"
     yield ""
     for number, layer in enumerate(layers):
         yield f"     {'| ' * number}{layer}"
@@ -93,3 +94,5 @@ def matrix_table(report: Report) -> Iterator[str]:
         yield f"{key}  {' '.join(marks[row[layer]] if layer in row else ' ' for layer in layers)}"
     for cell in report.red:
         yield f"red: {cell}"
+    for cell in report.unclear:
+        yield f"unclear: {cell}"

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ._attack import Native, Peer
     from ._scripts import Script
 
-Outcome = Literal["stopped", "succeeded", "broken"]
-"""`broken`: the attack itself failed, and says nothing about any wall."""
+Outcome = Literal["stopped", "succeeded", "broken", "refused"]
+"""`broken`: the attack itself failed, and says nothing about any wall. `refused`: no worker starts
+without the layers that were left out, so that there was nothing to attack from."""
 
 Purpose = Literal["held", "wall", "control", "ablation"]
 """What a trial is to show; see `_suite`."""

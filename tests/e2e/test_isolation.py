@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llmspell_harness._losses import losses
 from tests.support.processes import children
 
 if TYPE_CHECKING:
@@ -160,3 +161,21 @@ def test_a_host_without_user_namespaces_is_refused_or_named(
             assert layers[missing].startswith("off: "), missing
         for present in ("landlock", "seccomp", "rlimits", "fds"):
             assert layers[present].startswith("on: "), present
+
+
+def test_doctor_names_the_attacks_that_meet_a_wall_less_on_such_a_host(
+    ordinary_user: OrdinaryUser,
+) -> None:
+    switch = WITHOUT_NAMESPACES["an ordinary user"].format(
+        switch="/proc/sys/user/max_user_namespaces"
+    )
+    doctor = [sys.executable, "-m", "llmspell_supervisor", "doctor"]
+    done = ordinary_user.run(["sh", "-c", f'{switch} "$@"', "-", *doctor])
+    if "unshare" in done.stderr:
+        pytest.skip(f"no user namespace to begin with: {done.stderr.strip()}")
+    assert done.returncode == 1, done.stdout
+    lines = done.stdout.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("root "))
+    assert " off " in lines[at]
+    lost = ", ".join(losses(["root"])["root"])
+    assert f"one wall less against: {lost}" in "".join(lines[at : at + 3])

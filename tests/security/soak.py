@@ -250,8 +250,13 @@ def _descendants(pid: int) -> list[int]:
 
 def _groups() -> list[Path]:
     """Control groups of this process's supervisors, in every hierarchy."""
-    root = Path("/sys/fs/cgroup")
-    return [path for path in root.rglob(f"llmspell-{os.getpid()}-*") if path.is_dir()]
+    # Not by `rglob`, which fails when a group of somebody else's goes while it looks.
+    return [
+        Path(folder) / name
+        for folder, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"llmspell-{os.getpid()}-")
+    ]
 
 
 def main() -> int:

@@ -290,7 +290,10 @@ def _add_harness(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] [ID ...]"
     parser.add_argument("ids", metavar="ID", nargs="*", help="attacks, such as O12 (default: all)")
     parser.add_argument(
-        "--engine", metavar="NAME", help="lua or javascript: attack its workers only"
+        "--engine",
+        metavar="NAME",
+        choices=("lua", "javascript"),
+        help="lua or javascript: attack its workers only",
     )
     parser.add_argument(
         "--class",
