@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 SEED: Final = 3
-PLACES: Final = 24
+PLACES: Final = 16
 """Places of a module that are changed, if it has so many; each is changed in one way."""
 ENOUGH: Final = 0.85
 """The share of a group's mutants that must be killed."""
