@@ -17,6 +17,7 @@ SOURCES := protocol workers bridges supervisor harness
 SPELL ?= examples/basic-llm.lua
 MODEL ?=
 ARGS ?=
+JOBS ?= 1
 FRAMES ?= 100000000
 SECONDS ?= 600
 
@@ -25,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format attacks harness ablation soak docs bench fuzz fuzz-guided lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak docs bench fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -93,6 +94,10 @@ fuzz-guided: $(TOOLS)/.fuzz ## Let coverage guide the mutations for ten minutes 
 	  -max_total_time=$(SECONDS) -max_len=2000 -print_final_stats=1 -artifact_prefix=.fuzz/ $(ARGS) \
 	  .fuzz tests/protocol/corpus
 
+mutants: $(VENV)/.dev $(TOOLS)/.mutation ## Test mutants of the guards, at idle priority [JOBS=2] [ARGS=_framing]
+	@$(TOOLS)/bin/python -m tests.mutants.make $(ARGS) |
+	  chrt -i 0 nice -n 19 $(BIN)/python -m tests.mutants.run $(JOBS)
+
 lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	@echo "make: resolving" >&2
 	compile="$(TOOLS)/bin/uv pip compile --quiet --upgrade pyproject.toml"
@@ -100,6 +105,7 @@ lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	$$compile --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group fuzz -o requirements-fuzz.lock
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group mutation -o requirements-mutation.lock
 
 wheel: $(VENV)/.run ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
@@ -157,4 +163,8 @@ $(TOOLS)/.tools: requirements-tools.lock
 
 $(TOOLS)/.fuzz: $(TOOLS)/.tools requirements-fuzz.lock
 	@$(call install,$(TOOLS),requirements-fuzz.lock,atheris)
+	touch $@
+
+$(TOOLS)/.mutation: requirements-mutation.lock
+	@$(call install,$(TOOLS),requirements-mutation.lock,cosmic-ray)
 	touch $@

@@ -15,6 +15,7 @@ LOCKS = (
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-fuzz.lock",
+    "requirements-mutation.lock",
     "requirements-tools.lock",
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

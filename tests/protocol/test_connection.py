@@ -32,6 +32,7 @@ from llmspell_protocol import (
     Trap,
     ValueRejected,
 )
+from llmspell_protocol import _connection as connection
 from tests.protocol.helpers import (
     READY,
     START,
@@ -395,3 +396,40 @@ def test_a_new_pair_is_booting() -> None:
     pair = Pair()
     assert pair.host.state is pair.worker.state is State.BOOTING
     assert (pair.host.role, pair.worker.role) == (Role.HOST, Role.WORKER)
+
+
+# --- exactly where things end ---------------------------------------------------------------------
+
+
+def test_each_end_says_of_the_other_one_that_it_broke_the_protocol() -> None:
+    for role, other in ((Role.HOST, "worker"), (Role.WORKER, "host")):
+        connection = Connection(role, Caps(100, 100, 1))
+        connection.receive_data(framed(b"\xc1"))
+        with pytest.raises(RemoteProtocolError, match=f"^the {other} broke the protocol: "):
+            connection.next_message()
+
+
+def test_a_body_of_one_byte_is_a_frame_and_one_of_none_is_not() -> None:
+    for body, reason in ((b"\xc0", "no message"), (b"", "announces 0 bytes")):
+        connection = Connection(Role.HOST, Caps(100, 100, 1))
+        connection.receive_data(framed(body))
+        with pytest.raises(RemoteProtocolError, match=reason):
+            connection.next_message()
+
+
+def test_a_reason_is_as_long_as_it_may_be_and_no_longer() -> None:
+    most = connection._REASON_MAX
+    for length in (most - 1, most):
+        assert connection._bounded("x" * length) == "x" * length
+    assert connection._bounded("x" * (most + 1)) == "x" * (most - 3) + "..."
+
+
+def test_a_value_of_a_message_may_be_as_deep_as_any_value_and_no_deeper() -> None:
+    def nested(depth: int) -> msgspec.Raw:
+        return msgspec.Raw(b"\x91" * depth + b"\xc0")
+
+    pair = running()
+    pair.say(Call(1, "llm.complete", nested(MAX_DEPTH)))
+    pair.host.receive_data(encoded([Result(nested(MAX_DEPTH + 2))]))
+    with pytest.raises(RemoteProtocolError, match="rules of values"):
+        drain(pair.host)

@@ -54,6 +54,20 @@ def forged(pair: Pair, message: WorkerMessage) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(("number", "taken"), [(-1, False), (0, True), (1 << 30, False)])
+def test_a_trap_names_a_system_call_of_this_machine(number: int, taken: bool) -> None:
+    pair = running()
+    if taken:
+        pair.say(Trap(number, False))
+        assert pair.host.state is not State.ERROR
+    else:
+        assert "no number of a system call" in refused(pair, Trap(number, False))
+
+
+def test_the_largest_number_of_a_system_call_is_below_those_of_x32() -> None:
+    running().say(Trap((1 << 30) - 1, False))
+
+
 def not_sent(pair: Pair, message: HostMessage) -> str:
     """Why the host may not send `message`."""
     with pytest.raises(LocalProtocolError) as caught:

@@ -384,3 +384,44 @@ def test_a_path_is_bounded_and_escaped() -> None:
         pack({"\x1b]0;" + "x" * 1000: math.nan})
     assert caught.value.path.isprintable()
     assert len(caught.value.path) < 80
+
+
+ELEMENTS = {"list": lambda n: b"\xc0" * n, "text": lambda n: b"x" * n}
+
+
+@pytest.mark.parametrize(
+    ("head", "width", "least", "kind"),
+    [
+        (0xC4, 1, 0, "text"),
+        (0xC5, 2, 256, "text"),
+        (0xC6, 4, 65_536, "text"),
+        (0xD9, 1, 32, "text"),
+        (0xDA, 2, 256, "text"),
+        (0xDB, 4, 65_536, "text"),
+        (0xDC, 2, 16, "list"),
+        (0xDD, 4, 65_536, "list"),
+    ],
+)
+def test_a_length_has_as_few_bytes_as_it_needs(
+    head: int, width: int, least: int, kind: str
+) -> None:
+    def of(length: int) -> bytes:
+        return bytes([head]) + length.to_bytes(width, "big") + ELEMENTS[kind](length)
+
+    check(of(least))
+    if least:
+        with pytest.raises(ValueRejected, match="in more bytes than it needs"):
+            check(of(least - 1))
+
+
+@pytest.mark.parametrize(("head", "width", "least"), [(0xDE, 2, 16), (0xDF, 4, 65_536)])
+def test_the_length_of_a_map_has_as_few_bytes_as_it_needs(
+    head: int, width: int, least: int
+) -> None:
+    def of(length: int) -> bytes:
+        keys = b"".join(b"\xa4%04x\xc0" % number for number in range(min(length, 0x10000)))
+        return bytes([head]) + length.to_bytes(width, "big") + keys
+
+    check(of(least), max_weight=1 << 20)
+    with pytest.raises(ValueRejected, match="in more bytes than it needs"):
+        check(of(least - 1), max_weight=1 << 20)

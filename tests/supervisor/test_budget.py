@@ -6,7 +6,7 @@ import pytest
 
 from llmspell_bridges import BudgetExceeded
 from llmspell_supervisor import Policy, Usage
-from llmspell_supervisor._budget import ENTRY_BURST, ENTRY_RATE, EntryRate, RunBudget
+from llmspell_supervisor._budget import ENTRY_BURST, ENTRY_COST, ENTRY_RATE, EntryRate, RunBudget
 
 
 def budget(**policy: float) -> tuple[RunBudget, Usage]:
@@ -42,11 +42,39 @@ def test_a_call_that_used_more_than_there_was_is_booked_and_ends_the_run() -> No
         subject.reserve(tokens=1)
 
 
+def test_the_whole_of_a_budget_may_be_used_and_what_is_over_it_is_named() -> None:
+    subject, _ = budget(max_tokens=10, max_cost=1.0)
+    subject.reserve(tokens=10, cost=1.0).settle(prompt_tokens=4, completion_tokens=6, cost=1.0)
+    assert (subject.tokens_left, subject.cost_left) == (0, 0.0)
+    with pytest.raises(BudgetExceeded) as caught:
+        subject.reserve().settle(prompt_tokens=3, completion_tokens=5)
+    assert (caught.value.what, caught.value.asked, caught.value.left) == ("tokens", 8, 0)
+
+
+def test_money_that_was_spent_beyond_a_budget_is_named() -> None:
+    subject, _ = budget(max_cost=1.0)
+    with pytest.raises(BudgetExceeded) as caught:
+        subject.reserve(cost=1.0).settle(cost=1.5)
+    assert (caught.value.what, caught.value.asked, caught.value.left) == ("cost", 1.5, 0)
+
+
+def test_amounts_go_by_name_alone() -> None:
+    subject, _ = budget()
+    with pytest.raises(TypeError):
+        subject.reserve(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        subject.reserve().settle(1)  # type: ignore[call-arg]
+
+
+def test_console_entries_have_the_cost_and_the_rate_that_are_documented() -> None:
+    assert (ENTRY_COST, ENTRY_BURST, ENTRY_RATE) == (16, 10_000, 1000)
+
+
 def test_a_failed_call_gives_all_of_it_back() -> None:
     subject, usage = budget(max_tokens=10)
     subject.reserve(tokens=10).settle()
     assert subject.tokens_left == 10
-    assert usage.prompt_tokens == 0
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (0, 0, 0.0)
 
 
 def test_a_reservation_is_settled_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from llmspell_supervisor._units import (
@@ -76,6 +78,14 @@ def test_an_endless_argument_is_refused_at_once_and_shown_short() -> None:
     assert len(str(caught.value)) < 100
 
 
+def test_a_long_argument_is_shown_by_its_first_forty_characters() -> None:
+    with pytest.raises(ValueError, match=f"^'{'x' * 39}…' is|^'{'x' * 40}' is"):
+        parse_size("x" * 40)
+    with pytest.raises(ValueError, match="not a size") as caught:
+        parse_size("x" * 41)
+    assert "x" * 41 not in str(caught.value)
+
+
 def test_an_argument_that_is_refused_is_shown_without_its_control_characters() -> None:
     with pytest.raises(ValueError, match="not a size") as caught:
         parse_size("\x1b[2J\r1M")
@@ -93,6 +103,16 @@ def test_an_argument_that_is_refused_is_shown_without_its_control_characters() -
         (format_time(1.234), "1.2 s"),
         (format_time(0.3), "300 ms"),
         (format_time(0.0012), "1.2 ms"),
+        (format_time(0.0106), "11 ms"),
+        (format_time(0.01), "10 ms"),
+        (format_time(1), "1 s"),
+        (format_time(60), "1 min"),
+        (format_time(3599), "59 min 59 s"),
+        (format_size(1 << 30), "1 GiB"),
+        (format_size(1 << 20), "1 MiB"),
+        (format_size(1 << 10), "1 KiB"),
+        (format_size(1023), "1023 bytes"),
+        (format_money(0.01), "$0.01"),
         (format_time(120), "2 min"),
         (format_time(90), "1 min 30 s"),
         (format_time(3600), "1 h"),
@@ -105,6 +125,29 @@ def test_an_argument_that_is_refused_is_shown_without_its_control_characters() -
 )
 def test_a_number_is_shown_as_a_person_reads_it(shown: str, text: str) -> None:
     assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (256 << 20, "bytes", "256M"),
+        (3 << 29, "bytes", "1536M"),
+        (2 << 30, "bytes", "2G"),
+        (1536, "bytes", "1536"),
+        (0, "bytes", "0"),
+        (7200, "seconds", "2h"),
+        (120, "seconds", "2m"),
+        (90.0, "seconds", "90s"),
+        (59, "seconds", "59s"),
+        (0.25, "seconds", "0.25s"),
+        (0, "seconds", "0s"),
+        (0.5, "dollars", "0.50"),
+        (2, "dollars", "2.00"),
+        (200.0, "count", "200"),
+    ],
+)
+def test_a_number_is_written_in_its_largest_whole_unit(value: float, unit: Any, text: str) -> None:
+    assert write_units(value, unit) == text
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1024, 1 << 20, 3 << 29, 64 << 30])

@@ -20,6 +20,8 @@ from tests.workers.containment.jailed import Spawn, spawned
 from tests.workers.containment.test_layers import EVERY_LAYER
 
 CONTAINMENT = "llmspell_workers.containment"
+PARTS = 3
+"""Tests for one errno: a worker is quick, and forty of them are."""
 OPTIONAL = frozenset({"oom_score", "core_filter"})
 """Layers that are welcome, and that a strict run does without."""
 HARMLESS = ("_namespaces._remedy", "_memory._is_known", "_trap.prepare_trap", "_trap._seal")
@@ -67,11 +69,12 @@ def function_of(place: str) -> str:
     return place.rpartition(":")[0].rpartition(" ")[2]
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("code", ERRNOS, ids=errno.errorcode.get)
 def test_a_call_that_fails_ends_the_worker_and_names_its_layer(
-    code: int, places: list[str]
+    code: int, part: int, places: list[str]
 ) -> None:
-    for place in places:
+    for place in places[part::PARTS]:
         calls, report = attempt(Fault(place, code))
         assert calls.hit, place
         assert report, f"{place}: it died without a word"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 from pathlib import Path
 
 import pytest
 
+from tests.support.processes import children
 from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
 
 USERS = pytest.mark.parametrize(
@@ -77,8 +79,83 @@ def test_the_limits_are_those_of_the_plan() -> None:
             "Max address space": [str(1 << 32)] * 2,
             "Max pending signals": ["0", "0"],
             "Max msgqueue size": ["0", "0"],
+            "Max stack size": [str(8 << 20)] * 2,
+            "Max file locks": ["0", "0"],
+            "Max nice priority": ["0", "0"],
+            "Max realtime priority": ["0", "0"],
         }
         assert {name: rows[name] for name in expected} == expected
+
+
+@pytest.mark.root
+def test_the_limits_of_a_zygote_leave_room_for_workers_and_no_more() -> None:
+    with spawned(Spawn()) as worker:
+        zygote = next(iter(children(worker.outer)))
+        lines = Path(f"/proc/{zygote}/limits").read_text().splitlines()
+        rows = {line[:25].strip(): line[25:].split()[:2] for line in lines}
+        expected = {
+            "Max processes": ["4096", "4096"],
+            "Max open files": ["4096", "4096"],
+            "Max file size": ["0", "0"],
+            "Max core file size": ["0", "0"],
+            "Max locked memory": ["0", "0"],
+            "Max pending signals": ["0", "0"],
+            "Max msgqueue size": ["0", "0"],
+            "Max file locks": ["0", "0"],
+            "Max nice priority": ["0", "0"],
+            "Max realtime priority": ["0", "0"],
+        }
+        assert {name: rows[name] for name in expected} == expected
+
+
+@pytest.mark.root
+def test_while_an_engine_starts_it_has_a_few_descriptors_and_may_start_threads() -> None:
+    def limits() -> None:
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64, 64)
+        assert resource.getrlimit(resource.RLIMIT_NPROC)[0] > 0
+
+    with spawned(Spawn(engine=limits)) as worker:
+        assert "missing" not in worker.report
+
+
+@pytest.mark.root
+def test_a_limit_that_is_lower_already_stays() -> None:
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, 2 << 20))
+        resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
+
+    with spawned(Spawn(in_host=lower)) as worker:
+        lines = Path(f"/proc/{worker.pid}/limits").read_text().splitlines()
+        rows = {line[:25].strip(): line[25:].split()[:2] for line in lines}
+        assert rows["Max stack size"] == [str(2 << 20)] * 2
+        assert rows["Max cpu time"] == ["2", "2"]
+
+
+@USERS
+def test_every_signal_has_its_default_and_none_is_blocked(user: int) -> None:
+    with spawned(Spawn(user=user)) as worker:
+        for kind in ("SigBlk", "SigIgn", "SigCgt"):
+            assert int(worker.fact(kind), 16) == 0, kind
+
+
+@pytest.mark.root
+def test_two_zygotes_have_different_users_of_the_private_range() -> None:
+    with spawned(Spawn()) as one, spawned(Spawn()) as other:
+        users = {int(worker.fact("Uid").split()[0]) for worker in (one, other)}
+    assert len(users) == 2
+    assert all(0x7000_0000 <= user < 0x7FFF_0000 for user in users)
+
+
+@pytest.mark.root
+def test_there_is_one_filter_of_the_zygote_and_one_of_the_worker() -> None:
+    with spawned(Spawn()) as worker:
+        zygote = next(iter(children(worker.outer)))
+        status = Path(f"/proc/{zygote}/status").read_text()
+        assert int(worker.fact("Seccomp_filters")) == int(filters_of(status)) + 1
+
+
+def filters_of(status: str) -> str:
+    return status.split("Seccomp_filters:")[1].split(maxsplit=1)[0]
 
 
 @pytest.mark.root
