@@ -113,7 +113,7 @@ async def credential_sent_elsewhere(stage: Stage) -> str:
         return answer(b"end")
 
     with _secret() as token:
-        settings = {"secrets": {"mine": {**_config("ok.example"), "path": "/v1"}}}
+        settings = {"secrets": {"mine": {**_config("ok.example"), "prefix": "/v1"}}}
         zone = {"ok.example": [[PERMITTED]], "evil.example": [[CANARY]]}
         grants = ("evil.example", CANARY, PERMITTED)
         async with Ground(stage, Names(zone), reply=lead, grants=grants, **settings) as ground:
@@ -198,7 +198,7 @@ def _secret() -> Iterator[str]:
 
 def _config(name: str) -> dict[str, Any]:
     """The settings of a secret for one host; `_bind` adds the port."""
-    return {"env": _VARIABLE, "scheme": "http", "host": name}
+    return {"secret_env": _VARIABLE, "scheme": "http", "host": name}
 
 
 def _bind(ground: Ground, **settings: Any) -> None:
