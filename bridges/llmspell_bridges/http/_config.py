@@ -18,7 +18,7 @@ Format = Annotated[str, Meta(pattern=r"^[!-~ ]*\{(?:base64)?\}[!-~ ]*$", max_len
 class SecretConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A secret: `[http.secrets.NAME]`. Spells then write `auth = "NAME"`."""
 
-    secret_env: Annotated[EnvName, Meta(description="environment variable that holds it")]
+    value_env: Annotated[EnvName, Meta(description="environment variable that holds it")]
     host: Annotated[HostName, Meta(description="the one host that it is sent to")]
     scheme: Annotated[Literal["https", "http"], Meta(description="how that host is reached")] = (
         "https"

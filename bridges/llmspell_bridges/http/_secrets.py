@@ -64,9 +64,9 @@ class Vault:
             there = ", ".join(sorted(self._secrets)) or "none"
             message = f"auth: there is no secret '{name[:60]}' (there are: {there})"
             raise BridgeError("Validation", message, field="auth")
-        value = os.environ.get(config.secret_env)
+        value = os.environ.get(config.value_env)
         if not value:
-            message = f"auth: {config.secret_env} is not set: export it for the secret '{name}'"
+            message = f"auth: {config.value_env} is not set: export it for the secret '{name}'"
             raise BridgeError("Configuration", message, field="auth")
         if len(value) < _SHORTEST or not value.isprintable() or not value.isascii():
             message = (
@@ -90,7 +90,7 @@ class Vault:
         """
         forms: set[str] = set()
         for config in self._secrets.values():
-            value = os.environ.get(config.secret_env, "")
+            value = os.environ.get(config.value_env, "")
             if len(value) >= _SHORTEST:
                 forms.update(_forms(value))
         return tuple(sorted(forms, key=len, reverse=True))

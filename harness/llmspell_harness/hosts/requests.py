@@ -198,7 +198,7 @@ def _secret() -> Iterator[str]:
 
 def _config(name: str) -> dict[str, Any]:
     """The settings of a secret for one host; `_bind` adds the port."""
-    return {"secret_env": _VARIABLE, "scheme": "http", "host": name}
+    return {"value_env": _VARIABLE, "scheme": "http", "host": name}
 
 
 def _bind(ground: Ground, **settings: Any) -> None:

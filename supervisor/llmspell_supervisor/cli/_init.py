@@ -57,7 +57,7 @@ _EXAMPLES: Final = {
     "allow_names": ["conftest.py"],
     "allow_private": ["127.0.0.1:8080"],
     "ca_file": "/etc/ssl/company.pem",
-    "secret_env": "MY_API_TOKEN",
+    "value_env": "MY_API_TOKEN",
     "host": "api.example.com",
 }
 """For settings that have no default, or one that shows nothing of their form."""

@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
 
 def secrets(server: WebServer, **changed: Any) -> dict[str, Any]:
     """Settings with one secret, `mine`, for everything on `server`."""
-    mine = {"secret_env": "TEST_TOKEN", "scheme": "http", "host": "127.0.0.1", "port": server.port}
+    mine = {"value_env": "TEST_TOKEN", "scheme": "http", "host": "127.0.0.1", "port": server.port}
     return {"secrets": {"mine": {**mine, **changed}}}
 
 
@@ -120,9 +120,9 @@ def test_a_name_that_there_is_not_is_told_with_those_there_are(server: WebServer
 
 
 def test_what_the_operator_has_not_set_is_the_operators_to_mend(server: WebServer) -> None:
-    error = refusal(server, "get", "/", AUTH, settings=secrets(server, secret_env="UNSET_TOKEN"))
+    error = refusal(server, "get", "/", AUTH, settings=secrets(server, value_env="UNSET_TOKEN"))
     assert (error.kind, "UNSET_TOKEN is not set" in error.message) == ("Configuration", True)
-    error = refusal(server, "get", "/", AUTH, settings=secrets(server, secret_env="SHORT_TOKEN"))
+    error = refusal(server, "get", "/", AUTH, settings=secrets(server, value_env="SHORT_TOKEN"))
     assert (error.kind, "could not be hidden" in error.message) == ("Configuration", True)
 
 
@@ -234,7 +234,7 @@ def test_no_text_of_ours_shows_a_secret(server: WebServer) -> None:
     from llmspell_bridges.http._secrets import Vault
     from llmspell_bridges.http._url import parse
 
-    config = HttpConfig(secrets={"mine": SecretConfig(secret_env="TEST_TOKEN", host="a.example")})
+    config = HttpConfig(secrets={"mine": SecretConfig(value_env="TEST_TOKEN", host="a.example")})
     handle = Vault(config).take("mine", parse("https://a.example/", "url"))
     assert TOKEN not in repr(handle) + repr(config) + str(handle.secret)
     error = refusal(server, "get", "/", AUTH, settings=secrets(server, host="a.example"))
