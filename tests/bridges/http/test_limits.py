@@ -110,6 +110,13 @@ def test_a_stream_is_cut_off_as_well() -> None:
         assert caught.value.kind == "Limit"
 
 
+@pytest.mark.attack("B11")
+def test_a_bomb_is_told_by_its_ratio_before_it_fills_the_limit() -> None:
+    with WebServer({"/": page(gzip.compress(b"\0" * (8 * MIB)), **ENCODED)}) as server:
+        error = refusal(server, "get", "/", max_response=16 * MIB)
+    assert (error.kind, "one part in 200" in error.message) == ("Limit", True)
+
+
 def test_repetitive_data_that_is_small_enough_is_unpacked() -> None:
     with WebServer({"/": page(gzip.compress(b"x" * 900_000), **ENCODED)}) as server:
         assert len(ask(server, "get", "/")["body"]) == 900_000
