@@ -94,7 +94,12 @@ class Threads:
 
         context = contextvars.copy_context()
         # A daemon: a library that hangs must not hold the supervisor's exit.
-        threading.Thread(target=main, name="bridge", daemon=True).start()
+        thread = threading.Thread(target=main, name="bridge", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            self._room.release()
+            raise
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -16,7 +16,7 @@ from .._errors import BridgeError
 from .._threads import Job
 from ._config import ALL, DatabaseConfig
 from ._sqlite import describe
-from ._statement import collect, parse
+from ._statement import BATCH, collect, parse
 from ._types import Changes, Column, Parameters, Rows
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class Postgres:
     def query(self, job: Job, sql: str, params: Parameters) -> Rows:
         """Rows of a statement, read through a cursor: it must be a SELECT, and is not read ahead."""
         with self._open(job, write=False) as connection:
-            options = {"stream_results": True, "max_row_buffer": self._config.max_rows + 1}
-            clause = parse(sql, params).execution_options(**options)
+            clause = parse(sql, params).execution_options(stream_results=True, max_row_buffer=BATCH)
             with contextlib.closing(connection.execute(clause, params)) as result:
                 return Rows(columns=list(result.keys()), rows=collect(job, result, self._config))
 

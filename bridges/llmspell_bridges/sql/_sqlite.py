@@ -27,6 +27,9 @@ microseconds."""
 MAX_SQL: Final = 100_000
 """Bytes of a statement: SQLite's own limit is 1 GB."""
 
+MAX_HEAP: Final = 128 * 1024 * 1024
+"""Bytes: several statements at once, each of which sorts some thousand long rows."""
+
 FUNCTION_TABLES: Final = frozenset({"json_each", "json_tree"})
 """Tables that are functions of their arguments and hold nothing."""
 
@@ -146,6 +149,10 @@ class Sqlite:
             raw.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL)
             raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self._config.max_bytes, MAX_SQL))
+            # What a statement sorts or groups must fill neither the disk nor the memory. The limit is
+            # for all of the process's SQLite; a smaller one that somebody else has set stays.
+            raw.execute("PRAGMA temp_store = MEMORY")
+            raw.execute(f"PRAGMA hard_heap_limit = {MAX_HEAP}")
             # Functions with effects are not for views and triggers of a file that others wrote.
             raw.execute("PRAGMA trusted_schema = OFF")
             if not write:
@@ -165,6 +172,9 @@ class Sqlite:
         except sqlite3.Error as error:
             job.check()
             raise explain(self._name, error) from None
+        except MemoryError:  # how sqlite3 tells that its heap is full
+            message = f"{self._name}: the statement needs too much memory; ask for less at a time"
+            raise BridgeError("Limit", message, field="sql") from None
 
     @contextlib.contextmanager
     def _guarded(self, raw: sqlite3.Connection, *, write: bool) -> Iterator[None]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 CELL: Final = 9
 """Bytes of a number on the wire, from above."""
 
-BATCH: Final = 100
-"""Rows fetched at a time: enough that the calls cost little, few enough to stop soon."""
+BATCH: Final = 16
+"""Rows fetched at a time: few, for each may be large, and they are measured afterwards."""
 
 
 def parse(sql: str, params: Parameters) -> TextClause:

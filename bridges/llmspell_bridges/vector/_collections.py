@@ -35,6 +35,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Of a collection: it becomes a part of an address on a server."""
 
 
+MAX_METADATA: Final = 16 * 1024
+"""Bytes of JSON: what filters look at, not a place for documents."""
+
+
 def check_collection(name: str) -> str:
     """`name`, if a collection may be called that. Raises `BridgeError`."""
     if not _NAME.fullmatch(name):
@@ -81,9 +85,9 @@ class Collections:
                 item.id,
                 _checked(next(made) if item.vector is None else item.vector),
                 item.text,
-                msgspec.to_builtins(item.metadata),  # bytes become base64: every store takes JSON
+                _metadata(item, f"items[{index}].metadata"),
             )
-            for item in items
+            for index, item in enumerate(items)
         ]
         return await self.work(ctx, lambda store: store.upsert(name, points))
 
@@ -100,6 +104,7 @@ class Collections:
             words=search.text or "" if search.hybrid else "",
             limit=search.limit,
             conditions=found,
+            most=ctx.policy.max_response,
         )
         return await self.work(ctx, lambda store: store.search(name, query))
 
@@ -144,6 +149,16 @@ class Collections:
         ):
             message = f"{self._section}: Qdrant is reached by plain http, and require_tls is on"
             raise BridgeError("Policy", message)
+
+
+def _metadata(item: Item, field: str) -> dict[str, Any]:
+    """As JSON has it: bytes become base64."""
+    encoded = msgspec.json.encode(item.metadata)
+    if len(encoded) > MAX_METADATA:
+        message = f"{field}: {len(encoded)} bytes; the limit is {MAX_METADATA}"
+        raise BridgeError("Limit", message, field=field)
+    found: dict[str, Any] = msgspec.json.decode(encoded)
+    return found
 
 
 def _checked(vector: list[float]) -> list[float]:

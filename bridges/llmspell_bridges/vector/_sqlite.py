@@ -100,7 +100,7 @@ class SqliteStore:
                 likeness = _by_likeness(db, where, values, query, depth)
                 words = _by_words(db, where, values, query, depth)
                 ranked = _fused(list(likeness), words)[: query.limit]
-            return [_match(db, number, score) for number, score in ranked]
+            return _matches(db, ranked, query.most)
 
     def delete(self, name: str, ids: list[str]) -> int:
         """See `Store`."""
@@ -246,10 +246,18 @@ def _fused(likeness: list[tuple[int, float]], words: list[int]) -> list[tuple[in
     return sorted(scores.items(), key=lambda found: (-found[1], found[0]))
 
 
-def _match(db: apsw.Connection, number: int, score: float) -> Match:
+def _matches(db: apsw.Connection, ranked: list[tuple[int, float]], most: int) -> list[Match]:
     sql = "SELECT id, text, metadata FROM items WHERE number = ?"
-    id_, text, metadata = next(iter(db.execute(sql, (number,))))
-    return Match(id=id_, score=score, text=text, metadata=msgspec.json.decode(metadata))
+    found: list[Match] = []
+    for number, score in ranked:
+        id_, text, metadata = next(iter(db.execute(sql, (number,))))
+        most -= len(text or "") + len(metadata)
+        if most < 0:
+            message = "the matches are larger than max_response; ask for fewer with limit"
+            raise BridgeError("Limit", message, field="limit")
+        metadata = msgspec.json.decode(metadata)
+        found.append(Match(id=id_, score=score, text=text, metadata=metadata))
+    return found
 
 
 def _deleted(db: apsw.Connection, statements: list[tuple[str, Any]]) -> int:

@@ -69,6 +69,8 @@ class Query(Struct, frozen=True, kw_only=True):
     words: str = ""
     limit: int
     conditions: list[Condition]
+    most: int
+    """Bytes of texts and metadata that the matches may have together."""
 
 
 class Store(Protocol):

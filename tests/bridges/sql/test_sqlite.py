@@ -185,6 +185,13 @@ def test_too_many_rows_and_bytes_are_a_limit(ask: Ask) -> None:
     assert refusal(ask, "query", "SELECT zeroblob(900000000)").kind == "Limit"
 
 
+def test_what_a_statement_sorts_fills_neither_disk_nor_memory(ask: Ask) -> None:
+    sort = ENDLESS.format("zeroblob(90000)") + " ORDER BY 1"
+    error = refusal(ask, "query", sort, timeout=60, policy={"request_timeout": 60})
+    assert (error.kind, error.field) == ("Limit", "sql")
+    assert "memory" in error.message
+
+
 @pytest.mark.attack("B28")
 def test_a_statement_without_end_is_stopped(ask: Ask) -> None:
     error = refusal(ask, "query", ENDLESS.format("count(*)"), timeout=0.2)

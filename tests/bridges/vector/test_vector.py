@@ -146,6 +146,32 @@ def test_what_does_not_fit_is_refused(run: Run) -> None:
         assert (caught.value.kind, caught.value.field) == ("Validation", field)
 
 
+def test_metadata_is_small_and_bytes_in_it_are_text(run: Run) -> None:
+    big = {"id": "x", "vector": [1, 0, 0], "metadata": {"a": "x" * 20_000}}
+    error = refusal(run, "upsert", "sky", big)
+    assert (error.kind, error.field) == ("Limit", "items[0].metadata")
+    raw = {"id": "x", "vector": [1, 1, 1], "metadata": {"a": b"abc"}}
+    _, (found, *_) = same_spell(
+        run, ("upsert", "sky", raw), ("search", "sky", {"vector": [1, 1, 1]})
+    )
+    assert found["metadata"] == {"a": "YWJj"}
+
+
+def test_matches_larger_than_an_answer_are_a_limit(tmp_path: Path) -> None:
+    host = Host(load("vector", {"directory": str(tmp_path)}), max_response=5000)
+
+    async def work() -> None:
+        for number in range(3):
+            item = {"id": str(number), "vector": [1], "text": "x" * 2000}
+            await host.call("vector.upsert", "c", item)
+        assert len(await host.call("vector.search", "c", {"vector": [1], "limit": 2})) == 2
+        with pytest.raises(BridgeError, match="fewer") as caught:
+            await host.call("vector.search", "c", {"vector": [1]})
+        assert caught.value.field == "limit"
+
+    host.run(work)
+
+
 def test_an_owner_may_keep_so_many_items(run: Run) -> None:
     assert refusal(run, "upsert", "sky", PLANETS, max_items=2).kind == "Limit"
     two = run(("upsert", "a", PLANETS[0]), ("upsert", "b", PLANETS[1]), max_items=2)
