@@ -1,4 +1,4 @@
-"""The command without its slowest part: a process that has imported litellm forks for each run.
+"""The command without its slowest part: a process that has imported the libraries forks for each run.
 
     with WarmCommand(environment, folder) as command:
         ran = command("run", "hello.lua", folder=folder, env=environment)
@@ -70,8 +70,10 @@ class WarmCommand:
 def serve() -> None:
     """Fork for each job that comes on standard input, and tell its exit code."""
     from llmspell_bridges.llm import _library
+    from llmspell_bridges.llm.agents import _library as agents
 
     _library.prefetch().result()
+    agents._load()
     for thread in set(threading.enumerate()) - {threading.main_thread()}:
         thread.join()  # the one that imported: a fork wants no other thread
     for line in sys.stdin:

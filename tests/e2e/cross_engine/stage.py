@@ -72,11 +72,11 @@ class Stage:
             granted = {"allow_bridges": ("llm", "tools", "echo", "puppet"), **case.policy}
             if case.folder:
                 places = {"allow_read": (folder,), "allow_write": (folder,)}
-                granted = {**granted, **places, "allow_bridges": ("fs",)}
+                granted = {**granted, **places, "allow_bridges": ("fs", "tools")}
             params = case.params
             if case.web:
                 domains = ("127.0.0.1", "localhost")
-                granted = {**granted, "allow_bridges": ("http",), "allow_domain": domains}
+                granted = {**granted, "allow_bridges": ("http", "tools"), "allow_domain": domains}
                 params = {**params, "web": f"http://127.0.0.1:{self._web.port}"}
             policy = Policy(**granted)
             report = await self._supervisor.run(spell, params=params, policy=policy)

@@ -17,7 +17,7 @@ from ..._context import CallContext
 from ..._errors import BridgeError
 from ..._interface import End, method
 from ..._objects import BridgeObject
-from ...tools import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions, Validity, likeness
+from ...toolbox import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions, Validity, likeness
 from .._types import CompletionDelta, CompletionRequest, CompletionResponse
 from . import _library
 from ._conversation import Conversation
