@@ -17,7 +17,10 @@ from ._interface import Bridge
 
 GROUP: Final = "llmspell.bridges"
 
-_OURS: Final = {"llm": "llmspell_bridges.llm:LlmBridge"}
+_OURS: Final = {
+    "llm": "llmspell_bridges.llm:LlmBridge",
+    "workflow": "llmspell_bridges.workflow:WorkflowBridge",
+}
 
 
 def available() -> tuple[str, ...]:

@@ -94,6 +94,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     run_id: str
     spell: str
     """How errors and logs name the spell."""
+    identity: str
+    """What its kept state belongs to: the spell's file, or its name where it came as text."""
     deadline: float
     """When the run's wall time is over, on `time.monotonic()`."""
     policy: PolicyView

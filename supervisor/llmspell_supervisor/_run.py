@@ -385,6 +385,7 @@ class Run:
         return CallContext(
             run_id=str(self._number),
             spell=self._spell.name,
+            identity=self._spell.path or f"text:{self._spell.name}",
             deadline=self._began + self._policy.timeout,
             policy=self._policy,
             budget=self._budget,

@@ -28,6 +28,7 @@ class Host:
         self.context = CallContext(
             run_id="1",
             spell="test.lua",
+            identity="/spells/test.lua",
             deadline=time.monotonic() + self.policy.timeout,
             policy=self.policy,
             budget=self.budget,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def exact(value: Any) -> str:
 @contextmanager
 def open_stage() -> Iterator[Stage]:
     """A stage with everything that it needs; all of it is gone afterwards."""
-    with ModelServer() as server, asyncio.Runner() as runner:
+    with ModelServer() as server, asyncio.Runner() as runner, TemporaryDirectory() as state:
         provider = {"base_url": server.base_url, "max_retries": 0}
         settings = {
             "default_model": f"scripted/{MODEL}",
@@ -122,7 +123,7 @@ def open_stage() -> Iterator[Stage]:
             "aliases": {"writer": f"scripted/{MODEL}"},
             "providers": {"scripted": provider},
         }
-        supervisor = Supervisor(Config(bridges={"llm": settings}))
+        supervisor = Supervisor(Config(bridges={"llm": settings, "workflow": {"directory": state}}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         try:

@@ -21,6 +21,8 @@ from tests.e2e.cross_engine import (
     util_library,
     values_in,
     values_out,
+    workflow_errors,
+    workflows,
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
@@ -40,6 +42,8 @@ THEMES = (
     llm_calls,
     llm_errors,
     limits,
+    workflows,
+    workflow_errors,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")

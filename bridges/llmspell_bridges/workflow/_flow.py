@@ -1,0 +1,210 @@
+"""A workflow as scripts hold it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+import msgspec
+
+from .._clock import off_the_clock
+from .._context import CallContext
+from .._errors import BridgeError
+from .._interface import End, method
+from .._objects import BridgeObject
+from .._state import owner
+from ..llm.agents import Agent
+from ._library import engine
+from ._plan import MAX_DEPTH, Deed, Part, Plan, check_step, problems
+from ._steps import Performer
+from ._types import (
+    Event,
+    Fallback,
+    Kind,
+    Metadata,
+    Options,
+    Progress,
+    RunId,
+    RunOptions,
+    Source,
+    Step,
+    Validation,
+    WorkflowResult,
+)
+
+if TYPE_CHECKING:
+    from ._config import WorkflowConfig
+    from ._execution import Happening
+    from ._sources import Sources
+
+T = TypeVar("T")
+
+_UNKEPT: Final = RunOptions()
+
+MAX_STEPS: Final = 256
+"""Steps of one workflow: far above what people write, and compiled in a tenth of a second."""
+
+
+class Flow(BridgeObject):
+    """A workflow: steps, and how they follow each other."""
+
+    name: ClassVar[str] = "flow"
+
+    def __init__(
+        self, kind: Kind, options: Options, config: WorkflowConfig, sources: Sources
+    ) -> None:
+        self._kind = kind
+        self._options = options
+        self._config = config
+        self._sources = sources
+        self._parts: list[tuple[Step, list[tuple[Step | Fallback, Any]]]] = []
+
+    @method
+    async def add_step(self, ctx: CallContext, step: Step) -> None:
+        """Add a step. In a loop it is a step of each round; in a conditional one of its branches."""
+        if len(self._parts) >= MAX_STEPS:
+            raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
+        check_step(self._kind, step, [known.name for known, _ in self._parts])
+        works = [step, *([step.on_error] if isinstance(step.on_error, Fallback) else [])]
+        self._parts.append((step, [(work, _target(ctx, work)) for work in works]))
+
+    @method
+    async def validate(self, ctx: CallContext) -> Validation:
+        """Whether it can run: unknown steps, circles, steps that are never reached."""
+        found = problems(self._plan())
+        return Validation(valid=not found, problems=found)
+
+    @method
+    async def metadata(self, ctx: CallContext) -> Metadata:
+        """Its name, its kind and its steps, with the workflows inside it."""
+        return self._plan().metadata()
+
+    @method
+    async def run(
+        self, ctx: CallContext, values: dict[str, Any] = {}, options: RunOptions = _UNKEPT
+    ) -> WorkflowResult:
+        """Run it on some values, and give the results of all steps."""
+        return await _last(self._begin(ctx, values, options))
+
+    @method
+    async def run_with_progress(
+        self, ctx: CallContext, values: dict[str, Any] = {}, options: RunOptions = _UNKEPT
+    ) -> AsyncIterator[Progress | End[WorkflowResult]]:
+        """Run it, and tell of each step as it begins and ends. Closes with the result."""
+        async with contextlib.aclosing(_awaited(self._begin(ctx, values, options))) as found:
+            async for happening in found:
+                yield happening
+
+    @method
+    async def resume(self, ctx: CallContext, id: RunId) -> WorkflowResult:  # noqa: A002 - what scripts call it
+        """Go on with a kept run that was stopped. Steps that were finished are not run again."""
+        return await _last(self._resume(ctx, id))
+
+    @method
+    async def resume_with_progress(
+        self,
+        ctx: CallContext,
+        id: RunId,  # noqa: A002 - what scripts call it
+    ) -> AsyncIterator[Progress | End[WorkflowResult]]:
+        """Go on with a kept run, and tell of each step. Closes with the result."""
+        async with contextlib.aclosing(_awaited(self._resume(ctx, id))) as found:
+            async for happening in found:
+                yield happening
+
+    @method
+    async def on(self, ctx: CallContext, source: Source) -> AsyncIterator[WorkflowResult]:
+        """Run it for each event of a source, with the event as its input, until told to stop."""
+        async with contextlib.aclosing(_awaited(self._react(ctx, source))) as results:
+            async for result in results:
+                yield result
+
+    def plan(self, outer: tuple[Flow, ...] = ()) -> Plan:
+        """It and what is inside it, as they are now. Raises `BridgeError` if it is inside itself."""
+        if self in outer:
+            message = f"workflow '{self._options.name}' is a step of itself"
+            raise BridgeError("Validation", message, field="workflow")
+        if len(outer) >= MAX_DEPTH:
+            raise BridgeError("Limit", f"workflows are nested over {MAX_DEPTH} deep")
+        parts = []
+        for step, works in self._parts:
+            within = (*outer, self)
+            deed, *instead = [_deed(work, target, within) for work, target in works]
+            parts.append(Part(step=step, deed=deed, instead=instead[0] if instead else None))
+        return Plan(kind=self._kind, options=self._options, parts=tuple(parts))
+
+    def _sound(self) -> Plan:
+        """Its plan. Raises `BridgeError` for the first thing that keeps it from running."""
+        plan = self.plan()
+        for problem in problems(plan):
+            where = f"step '{problem.step}': " if problem.step else ""
+            raise BridgeError(
+                "Validation", f"{where}{problem.message}", field=problem.field or None
+            )
+        return plan
+
+    async def _begin(
+        self, ctx: CallContext, values: dict[str, Any], options: RunOptions
+    ) -> AsyncGenerator[Happening, None]:
+        plan = self._sound()
+        execution = await engine()
+        store = execution.Store(self._config, owner(self._config, ctx)) if options.id else None
+        begun = execution.begin(Performer(ctx), plan, values, options.id, store)
+        async with contextlib.aclosing(begun) as happenings:
+            async for happening in happenings:
+                yield happening
+
+    async def _resume(self, ctx: CallContext, run: str) -> AsyncGenerator[Happening, None]:
+        plan = self._sound()
+        execution = await engine()
+        store = execution.Store(self._config, owner(self._config, ctx))
+        resumed = execution.resume(Performer(ctx), plan, run, store)
+        async with contextlib.aclosing(resumed) as happenings:
+            async for happening in happenings:
+                yield happening
+
+    async def _react(
+        self, ctx: CallContext, source: Source
+    ) -> AsyncGenerator[WorkflowResult, None]:
+        async with contextlib.aclosing(self._sources.events(ctx, source)) as events:
+            async for event in events:
+                if event.event != "ready":
+                    yield await _last(self._begin(ctx, {"event": _plain(event)}, RunOptions()))
+
+
+async def _awaited(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same, while the clock of the call stands still: each piece of work has its own."""
+    async with contextlib.aclosing(things):
+        while True:
+            with off_the_clock():
+                thing = await anext(things, None)
+            if thing is None:
+                return
+            yield thing
+
+
+async def _last(happenings: AsyncGenerator[Happening, None]) -> WorkflowResult:
+    """The result at the end of a run."""
+    async with contextlib.aclosing(_awaited(happenings)) as found:
+        async for happening in found:
+            if isinstance(happening, End):
+                return happening.value
+    raise AssertionError("a run that ends without a result")
+
+
+def _target(ctx: CallContext, work: Step | Fallback) -> Any:
+    """What a step's handle stands for. Raises `BridgeError` for one that stands for nothing."""
+    if work.agent:
+        return ctx.object(work.agent, Agent)
+    return ctx.object(work.workflow, Flow) if work.workflow else None
+
+
+def _deed(work: Step | Fallback, target: Any, outer: tuple[Flow, ...]) -> Deed:
+    if isinstance(target, Flow):
+        return Deed(work=work, workflow=target.plan(outer))
+    return Deed(work=work, agent=target)
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
+    return found

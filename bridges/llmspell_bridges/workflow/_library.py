@@ -1,0 +1,29 @@
+"""LangGraph, imported late and kept quiet."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from .._extras import imported
+
+if TYPE_CHECKING:
+    from . import _execution as execution
+
+_ENVIRONMENT: Final = {
+    "LANGSMITH_TRACING": "false",
+    "LANGSMITH_TRACING_V2": "false",
+    "LANGCHAIN_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+}
+"""It would send every input and output to a service on the net, if the operator's shell said so."""
+
+
+async def engine() -> Any:
+    """The module `_execution`, and with it LangGraph: half a second, in a thread.
+
+    Raises `BridgeError` of kind `Configuration` when the extra is not installed.
+    """
+    os.environ.update(_ENVIRONMENT)
+    found: list[Any] = await imported("workflows", f"{__package__}._execution")
+    return found[0]
