@@ -19,6 +19,7 @@ GROUP: Final = "llmspell.bridges"
 
 _OURS: Final = {
     "llm": "llmspell_bridges.llm:LlmBridge",
+    "tools": "llmspell_bridges.tools:ToolsBridge",
     "workflow": "llmspell_bridges.workflow:WorkflowBridge",
 }
 

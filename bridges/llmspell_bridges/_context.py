@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -16,6 +16,7 @@ from ._errors import BridgeError
 from ._objects import BridgeObject, RunState
 
 T = TypeVar("T")
+B = TypeVar("B")
 O = TypeVar("O", bound=BridgeObject)
 
 
@@ -107,6 +108,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """What `invoke` calls; none where there is no script, as when a bridge is used by itself."""
     run: RunState = msgspec.field(default_factory=RunState)
     """What bridges keep for the run; closed at its end."""
+    bridges: Mapping[str, Any] = {}
+    """The bridges that the spell is granted, by name."""
 
     async def invoke(self, function: ScriptFunction, *values: Any) -> Any:
         """Call a function of the script and await its value; `request_timeout` stands still.
@@ -151,6 +154,17 @@ class CallContext(Struct, frozen=True, kw_only=True):
         If it has an async `close`, that is awaited at the end of the run.
         """
         return self.run.value(key, factory)
+
+    def bridge(self, name: str, kind: type[B]) -> B:
+        """Another bridge, for what the spell asks of this one.
+
+        Raises `BridgeError` of kind `Policy` if the spell is not granted it.
+        """
+        found = self.bridges.get(name)
+        if not isinstance(found, kind):
+            message = f"the bridge {name} is not granted to this spell: --allow-bridge {name}"
+            raise BridgeError("Policy", message)
+        return found
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

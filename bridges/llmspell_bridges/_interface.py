@@ -356,6 +356,10 @@ class BridgeRegistry:
         """Every method, sorted by name."""
         return tuple(self._methods[name] for name in sorted(self._methods))
 
+    def granted(self, names: typing.Iterable[str]) -> dict[str, Bridge]:
+        """The bridges `names`, by name; others are skipped."""
+        return {name: self._bridges[name] for name in names if name in self._bridges}
+
     def get(self, name: str) -> BoundMethod | None:
         """The method called `bridge.method` exactly, or none."""
         return self._methods.get(name)

@@ -392,6 +392,7 @@ class Run:
             model=self._model,
             script=self._calls,
             run=self._kept,
+            bridges=self._registry.granted(self._policy.allow_bridges),
         )
 
     # --- the report -----------------------------------------------------------------------------

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
+from msgspec import Meta
+
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
-from .._clock import off_the_clock
 from .._interface import Bridge, BridgeConfig, End, method
+from .._objects import BridgeObject
+from ..tools import Toolbox, ToolsBridge
 from ._config import LlmConfig
 from ._types import (
     CompletionDelta,
@@ -22,6 +26,15 @@ from ._types import (
     Message,
     ModelsResponse,
 )
+from .agents import (
+    Agent,
+    AgentAnswer,
+    AgentOptions,
+    Conversation,
+    ConversationOptions,
+    ParallelTask,
+)
+from .agents._tasks import together
 
 if TYPE_CHECKING:
     from ..local import Endpoint, LocalModel
@@ -30,10 +43,15 @@ if TYPE_CHECKING:
     from ._web import Web
 
 
+MAX_PARALLEL: Final = 32
+"""Agents that one call may set to work: each waits for one answer at a time."""
+
+
 class LlmBridge(Bridge):
-    """Language models: chat, streams, embeddings."""
+    """Language models: chat, streams, embeddings, agents."""
 
     name: ClassVar[str] = "llm"
+    objects: ClassVar[tuple[type[BridgeObject], ...]] = (Agent, Conversation)
     config: ClassVar[type[BridgeConfig]] = LlmConfig
 
     def __init__(self, config: LlmConfig, local: LocalModel | None = None) -> None:
@@ -95,6 +113,38 @@ class LlmBridge(Bridge):
         return await call.attempts(lambda number: _embed(call, number))
 
     @method
+    async def agent(self, ctx: CallContext, options: AgentOptions) -> Agent:
+        """Make an agent: a model with a task, tools, and other agents to turn to."""
+        return await Agent.of(ctx, options, self, lambda: _toolbox(ctx))
+
+    @method
+    async def conversation(
+        self, ctx: CallContext, options: ConversationOptions = ConversationOptions()
+    ) -> Conversation:
+        """Begin a conversation, or go on with one that is kept by its name."""
+        return await Conversation.of(ctx, options.name, self._config.conversations)
+
+    @method
+    async def parallel(
+        self,
+        ctx: CallContext,
+        tasks: Annotated[
+            list[ParallelTask],
+            Meta(min_length=1, max_length=MAX_PARALLEL, description="what each agent is asked"),
+        ],
+    ) -> list[AgentAnswer]:
+        """Let several agents work at the same time; their answers, in the order of the tasks.
+
+        The first that fails ends the others.
+        """
+        work = [
+            (ctx.object(task.agent, Agent, f"tasks[{i}].agent"), task.input)
+            for i, task in enumerate(tasks)
+        ]
+        with off_the_clock():
+            return await together(agent.run(ctx, text) for agent, text in work)
+
+    @method
     async def models(self, ctx: CallContext) -> ModelsResponse:
         """Which models this spell may name, and which one answers when it names none."""
         from ._routing import models
@@ -137,15 +187,10 @@ class LlmBridge(Bridge):
         prompt: int,
     ) -> ModelCall:
         # Here, not above: a run that calls no model loads none of this.
-        from . import _budget, _library, _routing
+        from . import _budget
         from ._call import ModelCall
 
-        embed = isinstance(request, EmbedRequest)
-        choice = _routing.choose(self._config, ctx, request, embed=embed)
-        with off_the_clock():
-            litellm = await _library.litellm()
-        router = _routing.Router(self._config, self._endpoint)
-        route = await router.route(choice, ctx.policy, litellm)
+        litellm, route = await self._route(ctx, request)
         # In a thread: for some providers (ollama) litellm asks the server about the model.
         price = await asyncio.to_thread(_budget.price_of, route, litellm)
         asked = 0 if isinstance(request, EmbedRequest) else request.max_tokens
@@ -160,6 +205,22 @@ class LlmBridge(Bridge):
             bound=_budget.bound(ctx, prompt, asked, price),
             timeout=timeout,
         )
+
+    async def check_model(self, ctx: CallContext, request: CompletionRequest) -> None:
+        """Raise `BridgeError` unless the model of `request` could be asked. It is not asked."""
+        await self._route(ctx, request)
+
+    async def _route(
+        self, ctx: CallContext, request: CompletionRequest | EmbedRequest
+    ) -> tuple[Any, Route]:
+        from . import _library, _routing
+
+        embed = isinstance(request, EmbedRequest)
+        choice = _routing.choose(self._config, ctx, request, embed=embed)
+        with off_the_clock():
+            litellm = await _library.litellm()
+        router = _routing.Router(self._config, self._endpoint)
+        return litellm, await router.route(choice, ctx.policy, litellm)
 
     async def _endpoint(self, model: str | None) -> Endpoint:
         if self._local is None:
@@ -178,6 +239,11 @@ class LlmBridge(Bridge):
         if self._web is None:
             self._web = _web.Web()
         return {"client": _web.client(self._web, route, timeout)}
+
+
+def _toolbox(ctx: CallContext) -> Toolbox:
+    """The tools of the run. Raises `BridgeError` where the spell may use none."""
+    return ctx.bridge("tools", ToolsBridge).toolbox(ctx)
 
 
 async def _complete(call: ModelCall, number: int) -> CompletionResponse:

@@ -11,6 +11,7 @@ from ..local._config import LocalConfig
 
 Name = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s@]+$")]
+Folder = Annotated[str, Meta(pattern=r"^/")]
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -48,6 +49,9 @@ class LlmConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     local: Annotated[LocalConfig, Meta(description="the model on this machine")] = field(
         default_factory=LocalConfig
     )
+    conversations: Annotated[
+        Folder | None, Meta(description="where conversations are kept that have a name")
+    ] = None
     extra_options: Annotated[
         tuple[str, ...], Meta(description="names that `extra` may carry beyond the usual ones")
     ] = ()

@@ -51,7 +51,7 @@ async def resume(
     async with store.reopen(run) as kept:
         if changed := differences(kept.about.shape, plan.shape()):
             what = "; ".join(changed[:_MOST_DIFFERENCES])
-            message = f"the run '{run}' is of another workflow: {what}"
+            message = f"this run is of another workflow: {what}"
             raise BridgeError("Validation", message, field="id")
         given = kept.about.input
         async with contextlib.aclosing(_go(performer, plan, given, run, kept)) as happenings:

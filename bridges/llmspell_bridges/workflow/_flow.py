@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import msgspec
 
-from .._clock import off_the_clock
+from .._clock import off_the_clock, without_clock
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import End, method
@@ -72,13 +73,13 @@ class Flow(BridgeObject):
     @method
     async def validate(self, ctx: CallContext) -> Validation:
         """Whether it can run: unknown steps, circles, steps that are never reached."""
-        found = problems(self._plan())
+        found = problems(self.plan())
         return Validation(valid=not found, problems=found)
 
     @method
     async def metadata(self, ctx: CallContext) -> Metadata:
         """Its name, its kind and its steps, with the workflows inside it."""
-        return self._plan().metadata()
+        return self.plan().metadata()
 
     @method
     async def run(
@@ -92,7 +93,7 @@ class Flow(BridgeObject):
         self, ctx: CallContext, values: dict[str, Any] = {}, options: RunOptions = _UNKEPT
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Run it, and tell of each step as it begins and ends. Closes with the result."""
-        async with contextlib.aclosing(_awaited(self._begin(ctx, values, options))) as found:
+        async with contextlib.aclosing(_beside(self._begin(ctx, values, options))) as found:
             async for happening in found:
                 yield happening
 
@@ -108,14 +109,14 @@ class Flow(BridgeObject):
         id: RunId,  # noqa: A002 - what scripts call it
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Go on with a kept run, and tell of each step. Closes with the result."""
-        async with contextlib.aclosing(_awaited(self._resume(ctx, id))) as found:
+        async with contextlib.aclosing(_beside(self._resume(ctx, id))) as found:
             async for happening in found:
                 yield happening
 
     @method
     async def on(self, ctx: CallContext, source: Source) -> AsyncIterator[WorkflowResult]:
         """Run it for each event of a source, with the event as its input, until told to stop."""
-        async with contextlib.aclosing(_awaited(self._react(ctx, source))) as results:
+        async with contextlib.aclosing(_beside(self._react(ctx, source))) as results:
             async for result in results:
                 yield result
 
@@ -172,23 +173,38 @@ class Flow(BridgeObject):
                     yield await _last(self._begin(ctx, {"event": _plain(event)}, RunOptions()))
 
 
-async def _awaited(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same, while the clock of the call stands still: each piece of work has its own."""
-    async with contextlib.aclosing(things):
-        while True:
-            with off_the_clock():
-                thing = await anext(things, None)
-            if thing is None:
-                return
-            yield thing
+async def _beside(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same, made by a task of its own: its work outlasts the wait in which it begins."""
+    queue: asyncio.Queue[T] = asyncio.Queue(1)  # nobody runs ahead of the reader
+
+    async def fill() -> None:
+        async with contextlib.aclosing(things):
+            async for thing in things:
+                await queue.put(thing)
+
+    work = asyncio.create_task(fill(), context=without_clock())
+    try:
+        while not (work.done() and queue.empty()):
+            with off_the_clock():  # each piece of the work has a clock of its own
+                thing = asyncio.create_task(queue.get())
+                await asyncio.wait({thing, work}, return_when=asyncio.FIRST_COMPLETED)
+            if thing.done():
+                yield thing.result()
+            else:
+                thing.cancel()
+        work.result()
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
 
 
 async def _last(happenings: AsyncGenerator[Happening, None]) -> WorkflowResult:
     """The result at the end of a run."""
-    async with contextlib.aclosing(_awaited(happenings)) as found:
-        async for happening in found:
-            if isinstance(happening, End):
-                return happening.value
+    with off_the_clock():  # each piece of the work has a clock of its own
+        async with contextlib.aclosing(happenings):
+            async for happening in happenings:
+                if isinstance(happening, End):
+                    return happening.value
     raise AssertionError("a run that ends without a result")
 
 

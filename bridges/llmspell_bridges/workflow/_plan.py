@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import graphlib
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -9,7 +10,10 @@ from typing import Any, Final, Literal
 
 from msgspec import UNSET, Struct
 
+from llmspell_protocol import ArgumentError, Signature, pack
+
 from .._errors import BridgeError
+from ..llm._types import CompletionRequest
 from ._template import Placeholder, placeholders
 from ._types import (
     ConditionalOptions,
@@ -139,6 +143,29 @@ def check_step(kind: Kind, step: Step, taken: list[str]) -> None:
             raise BridgeError("Validation", f"{prefix}{error.message}", field=field) from None
         for given, field in ((work.prompt, "prompt"), (work.args, "args")):
             placeholders(given, f"{prefix}{field}")
+        if work.options:
+            model_request(work, "")
+
+
+def model_request(work: Step | Fallback, prompt: str) -> CompletionRequest:
+    """What a model is asked. Raises `BridgeError` that names a wrong option."""
+    given = {**work.options, "prompt": prompt}
+    if work.model is not None:
+        given["model"] = work.model
+    try:
+        found: CompletionRequest = _request_signature().decode(pack([given]))[0]
+    except ArgumentError as error:
+        field = f"options.{error.field}" if error.field else "options"
+        raise BridgeError("Validation", f"options: {error}", field=field) from None
+    return found
+
+
+@functools.cache
+def _request_signature() -> Signature:
+    def complete(request: CompletionRequest) -> None:
+        """Only its parameter counts."""
+
+    return Signature(complete, skip=())
 
 
 def _works(step: Step) -> Iterator[tuple[Step | Fallback, str]]:

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from .._context import CallContext
 from .._errors import BridgeError
+from ..llm import LlmBridge
 from ..llm._retry import repeat
 from ..llm._types import TokenUsage
-from ._plan import Deed, Part, Plan, does
+from ..tools import ToolsBridge
+from ._plan import Deed, Part, Plan, model_request
 from ._template import render
 from ._types import Fallback, Progress, Retry, Step, StepError, StepResult
 
@@ -106,18 +108,19 @@ class Performer:
             given = self._rendered(work.args, "args", context)
             return await trial.nested(deed.workflow, context["input"] if given is None else given)
         async with self._room:
-            if deed.agent:
-                prompt = self._rendered(work.prompt, "prompt", context)
-                return _answer(await deed.agent.run(self.ctx, prompt))
-            if work.tool:
-                args = self._rendered(work.args or {}, "args", context)
-                return Output(value=None)
             if work.run:
                 return Output(value=await self.ctx.invoke(work.run, context))
-            request = {**work.options, "prompt": self._rendered(work.prompt, "prompt", context)}
-            if work.model is not None:
-                request["model"] = work.model
-            return _answer(None)
+            if work.tool:
+                return await self._tool(work.tool, self._rendered(work.args or {}, "args", context))
+            prompt = self._rendered(work.prompt, "prompt", context)
+            if deed.agent:
+                return _answer(await deed.agent.run(self.ctx, prompt))
+            llm = self.ctx.bridge("llm", LlmBridge)
+            return _answer(await llm.complete(self.ctx, model_request(work, prompt)))
+
+    async def _tool(self, name: str, args: dict[str, Any]) -> Output:
+        found = await self.ctx.bridge("tools", ToolsBridge).call(self.ctx, name, args)
+        return Output(value=msgspec.to_builtins(found, builtin_types=(bytes,)))
 
     def _rendered(self, given: Any, field: str, context: Mapping[str, Any]) -> Any:
         return render(given, variables(context), field, self.ctx.policy.max_request)

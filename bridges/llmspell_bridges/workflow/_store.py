@@ -86,8 +86,7 @@ class Store:
     async def reopen(self, run: str) -> AsyncIterator[Kept]:
         """Go on with a kept run. Raises `BridgeError` if there is none, or it is under way."""
         if not os.path.lexists(self._file(run)):
-            there = ", ".join(r.id for r in await asyncio.to_thread(self.runs)) or "none"
-            message = f"this spell has no run '{run}'; there are: {there}"
+            message = f"this spell has no run '{run}'; see workflow.runs()"
             raise BridgeError("Validation", message, field="id")
         with self._locked(run):
             async with self._connected(run) as connection:

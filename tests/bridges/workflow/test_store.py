@@ -75,7 +75,7 @@ def test_what_is_kept_is_for_its_owner_only(tmp_path: Path) -> None:
         async with other.reopen("one"):
             pass
 
-    assert refused(steal).message == "this spell has no run 'one'; there are: none"
+    assert refused(steal).message == "this spell has no run 'one'; see workflow.runs()"
     for path in tmp_path.rglob("*"):
         assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
 

@@ -24,7 +24,7 @@ def bad_step(name: str, lua: str, js: str, message: str, field: str, kind: str =
         name,
         FLOW_LUA + f"flow:add_step({lua})",
         FLOW_JS + f"await flow.addStep({js});",
-        f"workflow.flow.add_step: {message}" if kind == "w" else message,
+        f"workflow.flow.add_step: {field}: {message}" if kind == "w" else message,
         field,
     )
 
@@ -89,15 +89,18 @@ CASES = (
         "a bridge that is not granted is not granted to a step",
         FLOW_LUA + 'flow:add_step({name = "a", prompt = "Hi"}) flow:run()',
         FLOW_JS + 'await flow.addStep({ name: "a", prompt: "Hi" }); await flow.run();',
-        Failed(message="step 'a': llm.complete is not granted to this spell", kind="Policy"),
+        Failed(
+            message="step 'a': the bridge llm is not granted to this spell: --allow-bridge llm",
+            kind="Policy",
+        ),
         policy={"allow_bridges": ("workflow", "echo")},
     ),
     wrong(
         "outputs that are too large together",
-        FLOW_LUA + 'for _, name in ipairs({"a", "b"}) do flow:add_step({name = name, '
-        "run = function() return echo.text(700) end}) end flow:run()",
-        FLOW_JS + 'for (const name of ["a", "b"]) await flow.addStep({ name, '
-        "run: () => echo.text(700) }); await flow.run();",
+        'local flow = workflow.parallel() for _, name in ipairs({"a", "b"}) do '
+        "flow:add_step({name = name, run = function() return echo.text(700) end}) end flow:run()",
+        'const flow = await workflow.parallel(); for (const name of ["a", "b"]) '
+        "await flow.addStep({ name, run: () => echo.text(700) }); await flow.run();",
         Failed(
             message="the outputs are larger than max_response, 1000 bytes, together", kind="Limit"
         ),
@@ -189,21 +192,21 @@ CASES = (
         "a workflow whose options are of the wrong type",
         "workflow.sequential({name = 5})",
         "await workflow.sequential({ name: 5 });",
-        "workflow.sequential: expected string, got integer",
+        "workflow.sequential: name: expected string, got integer",
         "name",
     ),
     invalid(
         "a parallel workflow whose aggregate is no function",
         'workflow.parallel({aggregate = "x"})',
         'await workflow.parallel({ aggregate: "x" });',
-        "workflow.parallel: must be a function",
+        "workflow.parallel: aggregate: must be a function",
         "aggregate",
     ),
     invalid(
         "a conditional workflow that cannot choose",
         "workflow.conditional({})",
         "await workflow.conditional({});",
-        "workflow.conditional: required option 'choose' is missing",
+        "workflow.conditional: choose: required option 'choose' is missing",
         "choose",
     ),
     invalid(
@@ -224,7 +227,7 @@ CASES = (
         "a dag with too many steps at once",
         "workflow.dag({max_concurrent = 65})",
         "await workflow.dag({ max_concurrent: 65 });",
-        "workflow.dag: expected integer <= 64",
+        "workflow.dag: max_concurrent: expected integer <= 64",
         "max_concurrent",
     ),
     # --- workflows that cannot run ---
@@ -237,7 +240,7 @@ CASES = (
         'run = function() end}) flow:add_step({name = "b", after = {"a"}, run = function() end})',
         'const flow = await workflow.dag(); await flow.addStep({ name: "a", after: ["b"], '
         'run: () => null }); await flow.addStep({ name: "b", after: ["a"], run: () => null });',
-        "step '*': after: a circle: * after * after *",
+        "step 'a': after: a circle: a after b after a",
         "after",
     ),
     bad_flow(
@@ -281,21 +284,21 @@ CASES = (
         "an input of the wrong type",
         FLOW_LUA + 'flow:run("x")',
         FLOW_JS + 'await flow.run("x");',
-        "workflow.flow.run: expected map, got string",
+        "workflow.flow.run: values: expected map, got string",
         "values",
     ),
     invalid(
         "a progress of the wrong type",
         FLOW_LUA + "for _ in flow:run_with_progress(5) do end",
         FLOW_JS + "for await (const _ of flow.runWithProgress(5)) ;",
-        "workflow.flow.run_with_progress: expected map, got integer",
+        "workflow.flow.run_with_progress: values: expected map, got integer",
         "values",
     ),
     invalid(
         "a run whose id could be a path",
         FLOW_LUA + 'flow:run({}, {id = "../x"})',
         FLOW_JS + 'await flow.run({}, { id: "../x" });',
-        "workflow.flow.run: *",
+        "workflow.flow.run: id: expected string matching regex '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'",
         "id",
     ),
     wrong(
@@ -327,7 +330,7 @@ CASES = (
         "a run that there is not",
         FLOW_LUA + 'flow:add_step({name = "a", run = function() end}) flow:resume("none")',
         FLOW_JS + 'await flow.addStep({ name: "a", run: () => null }); await flow.resume("none");',
-        "this spell has no run 'none'; there are: *",
+        "this spell has no run 'none'; see workflow.runs()",
         "id",
     ),
     invalid(
@@ -338,14 +341,14 @@ CASES = (
         'const one = await workflow.sequential(); await one.addStep({ name: "a", run: () => 1 }); '
         'await workflow.forget("js-3"); await one.run({}, { id: "js-3" }); ' + FLOW_JS +
         'await flow.addStep({ name: "b", run: () => null }); await flow.resume("js-3");',
-        "the run '*-3' is of another workflow: step 'a' is gone; step 'b' is new",
+        "this run is of another workflow: step 'a' is gone; step 'b' is new",
         "id",
     ),
     invalid(
         "a resumed run of the wrong type",
-        FLOW_LUA + "flow:resume({})",
-        FLOW_JS + "await flow.resume({});",
-        "workflow.flow.resume: expected string, got *",
+        FLOW_LUA + "flow:resume(1)",
+        FLOW_JS + "await flow.resume(1);",
+        "workflow.flow.resume: id: expected string, got integer",
         "id",
     ),
     invalid(
@@ -354,14 +357,14 @@ CASES = (
         'for _ in flow:resume_with_progress("none") do end',
         FLOW_JS + 'await flow.addStep({ name: "a", run: () => null }); '
         'for await (const _ of flow.resumeWithProgress("none")) ;',
-        "this spell has no run 'none'; there are: *",
+        "this spell has no run 'none'; see workflow.runs()",
         "id",
     ),
     invalid(
         "a resumed progress of the wrong type",
         FLOW_LUA + "for _ in flow:resume_with_progress(1) do end",
         FLOW_JS + "for await (const _ of flow.resumeWithProgress(1)) ;",
-        "workflow.flow.resume_with_progress: expected string, got integer",
+        "workflow.flow.resume_with_progress: id: expected string, got integer",
         "id",
     ),
     invalid(
@@ -389,7 +392,7 @@ CASES = (
         "a run of the wrong type is forgotten",
         "workflow.forget(1)",
         "await workflow.forget(1);",
-        "workflow.forget: expected string, got integer",
+        "workflow.forget: id: expected string, got integer",
         "id",
     ),
     wrong(
@@ -406,7 +409,7 @@ CASES = (
         "a source of the wrong type",
         "for _ in workflow.watch(5) do end",
         "for await (const _ of workflow.watch(5)) ;",
-        "workflow.watch: expected map, got integer",
+        "workflow.watch: source: expected map, got integer",
         "source",
     ),
     wrong(
