@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ._errors import BridgeError
 from ._clock import off_the_clock
+from ._errors import BridgeError
 
 
 @contextlib.contextmanager

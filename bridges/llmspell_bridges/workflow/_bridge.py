@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .._clock import off_the_clock
 from .._context import CallContext
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from ._store import Store
 
 
+_PLAIN: Final = Options()
+_PARALLEL: Final = ParallelOptions()
+_DAG: Final = DagOptions()
+
+
 class WorkflowBridge(Bridge):
     """Workflows: steps one after the other, at once, by choice, in rounds, or by what they need."""
 
@@ -51,24 +56,22 @@ class WorkflowBridge(Bridge):
         await self._sources.close()
 
     @method
-    async def sequential(self, ctx: CallContext, options: Options = Options()) -> Flow:
+    async def sequential(self, ctx: CallContext, options: Options = _PLAIN) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run one after the other. Gives what the last one gives."""
         return self._flow("sequential", options)
 
     @method
-    async def parallel(
-        self, ctx: CallContext, options: ParallelOptions = ParallelOptions()
-    ) -> Flow:
+    async def parallel(self, ctx: CallContext, options: ParallelOptions = _PARALLEL) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run at the same time. Gives a map of outputs, or their aggregate."""
         return self._flow("parallel", options)
 
     @method
-    async def conditional(self, ctx: CallContext, options: ConditionalOptions) -> Flow:
+    async def conditional(self, ctx: CallContext, options: ConditionalOptions) -> Flow:  # noqa: ARG002 - all take it
         """A workflow of which one step runs. Gives what that one gives."""
         return self._flow("conditional", options)
 
     @method
-    async def loop(self, ctx: CallContext, options: LoopOptions) -> Flow:
+    async def loop(self, ctx: CallContext, options: LoopOptions) -> Flow:  # noqa: ARG002 - all take it
         """A workflow that runs its steps again and again. Gives a list of each round's output."""
         ways = ("over", "times", "condition")
         given = [way for way in ways if getattr(options, way) is not None]
@@ -79,7 +82,7 @@ class WorkflowBridge(Bridge):
         return self._flow("loop", options)
 
     @method
-    async def dag(self, ctx: CallContext, options: DagOptions = DagOptions()) -> Flow:
+    async def dag(self, ctx: CallContext, options: DagOptions = _DAG) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps say what they come after. Gives what the last ones give."""
         return self._flow("dag", options)
 

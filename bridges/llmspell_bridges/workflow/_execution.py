@@ -38,10 +38,12 @@ async def begin(
                 yield happening
         return
     about = About(workflow=plan.options.name, shape=plan.shape(), input=given)
-    async with store.begin(run, about) as kept:
-        async with contextlib.aclosing(_go(performer, plan, given, run, kept)) as happenings:
-            async for happening in happenings:
-                yield happening
+    async with (
+        store.begin(run, about) as kept,
+        contextlib.aclosing(_go(performer, plan, given, run, kept)) as happenings,
+    ):
+        async for happening in happenings:
+            yield happening
 
 
 async def resume(
@@ -78,7 +80,9 @@ async def _go(
         durability="sync" if kept else None,
     )
     async with contextlib.aclosing(streaming) as parts:  # type: ignore[type-var]
-        async for place, mode, found in parts:
+        part: Any
+        async for part in parts:
+            place, mode, found = part
             if mode == "custom":
                 yield replace(found, step=".".join([*_outer(place), found.step]))
             elif not place:

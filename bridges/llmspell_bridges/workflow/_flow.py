@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNKEPT: Final = RunOptions()
+_NOTHING: Final[dict[str, Any]] = {}
 
 MAX_STEPS: Final = 256
 """Steps of one workflow: far above what people write, and compiled in a tenth of a second."""
@@ -67,30 +68,32 @@ class Flow(BridgeObject):
         if len(self._parts) >= MAX_STEPS:
             raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
         check_step(self._kind, step, [known.name for known, _ in self._parts])
-        works = [step, *([step.on_error] if isinstance(step.on_error, Fallback) else [])]
+        works: list[Step | Fallback] = [step]
+        if isinstance(step.on_error, Fallback):
+            works.append(step.on_error)
         self._parts.append((step, [(work, _target(ctx, work)) for work in works]))
 
     @method
-    async def validate(self, ctx: CallContext) -> Validation:
+    async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
         """Whether it can run: unknown steps, circles, steps that are never reached."""
         found = problems(self.plan())
         return Validation(valid=not found, problems=found)
 
     @method
-    async def metadata(self, ctx: CallContext) -> Metadata:
+    async def metadata(self, ctx: CallContext) -> Metadata:  # noqa: ARG002 - all take it
         """Its name, its kind and its steps, with the workflows inside it."""
         return self.plan().metadata()
 
     @method
     async def run(
-        self, ctx: CallContext, values: dict[str, Any] = {}, options: RunOptions = _UNKEPT
+        self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> WorkflowResult:
         """Run it on some values, and give the results of all steps."""
         return await _last(self._begin(ctx, values, options))
 
     @method
     async def run_with_progress(
-        self, ctx: CallContext, values: dict[str, Any] = {}, options: RunOptions = _UNKEPT
+        self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Run it, and tell of each step as it begins and ends. Closes with the result."""
         async with contextlib.aclosing(_beside(self._begin(ctx, values, options))) as found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypedDict
@@ -16,6 +17,7 @@ from msgspec import UNSET
 from llmspell_protocol import ScriptFunction, ValueRejected, pack
 
 from .._errors import BridgeError
+from ..llm._types import TokenUsage
 from ._plan import Part, Plan
 from ._steps import Output, Performer, prefixed, variables
 from ._template import render
@@ -26,7 +28,6 @@ from ._types import (
     ParallelOptions,
     Progress,
     StepResult,
-    TokenUsage,
 )
 
 _STEP: Final = "step."
@@ -150,8 +151,8 @@ class _Builder:
         return [_STEP + name for name in self._plan.names]
 
     def _chain(self, *nodes: str) -> None:
-        for one, next_one in zip(nodes, nodes[1:], strict=False):
-            self._graph.add_edge(one, next_one)
+        for one, after in itertools.pairwise(nodes):
+            self._graph.add_edge(one, after)
 
     def _sequential(self) -> None:
         self._chain(START, *self._nodes, END)
@@ -238,7 +239,7 @@ class _Builder:
 
     async def _nested(self, plan: Plan, given: dict[str, Any]) -> Output:
         graph = build(plan, self._performer)
-        config = limits(plan, self._performer)
+        config: Any = limits(plan, self._performer)
         state: Any = await graph.ainvoke(first_state(given), config)
         usage = usage_of(state["steps"])
         return Output(

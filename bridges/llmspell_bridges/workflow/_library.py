@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from .._extras import imported
-
-if TYPE_CHECKING:
-    from . import _execution as execution
 
 _ENVIRONMENT: Final = {
     "LANGSMITH_TRACING": "false",

@@ -134,7 +134,11 @@ def check_step(kind: Kind, step: Step, taken: list[str]) -> None:
         why = "there is a step" if step.name in taken else "placeholders have a meaning for"
         raise BridgeError("Validation", f"{why} '{step.name}' already", field="name")
     if step.after is not None and kind != "dag":
-        raise BridgeError("Validation", f"after: steps of a {kind} workflow have no order of their own; a dag's have", field="after")
+        raise BridgeError(
+            "Validation",
+            f"after: steps of a {kind} workflow have no order of their own; a dag's have",
+            field="after",
+        )
     for work, prefix in _works(step):
         try:
             does(work)
@@ -206,22 +210,18 @@ def _bad_branches(plan: Plan) -> Iterator[Problem]:
     options = plan.options
     if not isinstance(options, ConditionalOptions):
         return
-    targets = list((options.branches or {}).values())
-    if options.otherwise is not None:
-        targets.append(options.otherwise)
-    for name in targets:
-        if name not in plan.names:
-            message = f"there is no step '{name}' to branch to{_near(name, plan.names)}"
-            yield Problem(message=message, field="branches")
+    targets = [*(options.branches or {}).values(), *filter(None, (options.otherwise,))]
+    for name in set(targets) - set(plan.names):
+        message = f"there is no step '{name}' to branch to{_near(name, plan.names)}"
+        yield Problem(message=message, field="branches")
     if options.branches is not None:
         for name in plan.names:
             if name not in targets:
                 yield Problem(message="no branch leads to it", step=name, field="branches")
-    if isinstance(options.choose, str):
-        for lookup in placeholders(options.choose, "choose"):
-            if lookup.path[0] in plan.names:
-                message = f"choose: '{lookup.path[0]}' has not run when the branch is chosen"
-                yield Problem(message=message, field="choose")
+    lookups = placeholders(options.choose, "choose") if isinstance(options.choose, str) else ()
+    for name in {str(lookup.path[0]) for lookup in lookups} & set(plan.names):
+        message = f"choose: step '{name}' has not run when the branch is chosen"
+        yield Problem(message=message, field="choose")
 
 
 def _bad_loop(plan: Plan) -> Iterator[Problem]:

@@ -83,10 +83,9 @@ class Sources:
         if self._config.webhook_port is None:
             message = "webhooks are not granted: webhook_port of [workflow] names no port"
             raise BridgeError("Policy", message, field="webhook")
+        (module,) = await imported("workflows", f"{__package__}._hooks")
         if self._hooks is None:
-            (module,) = await imported("workflows", f"{__package__}._hooks")
-            # Another call may have come first.
-            self._hooks = self._hooks or module.Hooks(self._config)
+            self._hooks = module.Hooks(self._config)
         return self._hooks
 
 

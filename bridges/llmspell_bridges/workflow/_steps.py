@@ -19,7 +19,7 @@ from ..llm._types import TokenUsage
 from ..tools import ToolsBridge
 from ._plan import Deed, Part, Plan, model_request
 from ._template import render
-from ._types import Fallback, Progress, Retry, Step, StepError, StepResult
+from ._types import Progress, Retry, StepError, StepResult
 
 Emit = Callable[[Progress], None]
 Nested = Callable[[Plan, dict[str, Any]], Awaitable["Output"]]
@@ -139,9 +139,7 @@ class _Trial:
     def failed(self, error: BridgeError) -> None:
         """Tell that the latest attempt came to nothing."""
         said = StepError(kind=error.kind, message=error.message)
-        self.emit(
-            Progress(event="step_failed", step=self.name, attempt=self.attempts, error=said)
-        )
+        self.emit(Progress(event="step_failed", step=self.name, attempt=self.attempts, error=said))
 
     def completed(self, output: Output) -> StepResult:
         """The result, without its duration."""

@@ -71,8 +71,10 @@ class Store:
         """Keep a new run. Raises `BridgeError` if there is one of that name."""
         await asyncio.to_thread(self._make_room)
         with self._locked(run):
-            if os.path.lexists(self._file(run)):
-                message = f"there is a run '{run}' already: resume it, forget it, or take another id"
+            if self._has(run):
+                message = (
+                    f"there is a run '{run}' already: resume it, forget it, or take another id"
+                )
                 raise BridgeError("Validation", message, field="id")
             os.close(os.open(self._file(run), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             async with self._connected(run) as connection:
@@ -85,7 +87,7 @@ class Store:
     @contextlib.asynccontextmanager
     async def reopen(self, run: str) -> AsyncIterator[Kept]:
         """Go on with a kept run. Raises `BridgeError` if there is none, or it is under way."""
-        if not os.path.lexists(self._file(run)):
+        if not self._has(run):
             message = f"this spell has no run '{run}'; see workflow.runs()"
             raise BridgeError("Validation", message, field="id")
         with self._locked(run):
@@ -102,11 +104,14 @@ class Store:
 
     def forget(self, run: str) -> bool:
         """Delete a run; false when there is none. Blocks. Raises `BridgeError` if it is under way."""
-        if not os.path.lexists(self._file(run)):
+        if not self._has(run):
             return False
         with self._locked(run):
             self._delete(run)
         return True
+
+    def _has(self, run: str) -> bool:
+        return os.path.lexists(self._file(run))
 
     def _file(self, run: str) -> str:
         return os.path.join(self._folder, run + _SUFFIX)

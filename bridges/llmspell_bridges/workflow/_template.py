@@ -233,7 +233,7 @@ def _check_filter(node: Any, field: str) -> None:
         raise _refused(field, f"filter '{node.name}' takes {'one text' if takes else 'nothing'}")
     if not all(isinstance(value, str) for value in given):
         raise _refused(field, f"filter '{node.name}' takes a text")
-    if node.name == "join" and any(len(value) > MAX_SEPARATOR for value in given):
+    if node.name == "join" and any(len(str(value)) > MAX_SEPARATOR for value in given):
         raise _refused(field, f"join puts at most {MAX_SEPARATOR} characters between two elements")
     if node.node is None:
         raise _refused(field, f"filter '{node.name}' needs a value in front of it")
@@ -320,5 +320,5 @@ def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=_no_json)
 
 
-def _no_json(value: object) -> str:
+def _no_json(_: object) -> str:
     raise TypeError("bytes are no text")

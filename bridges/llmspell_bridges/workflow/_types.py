@@ -134,9 +134,7 @@ class LoopOptions(Options, frozen=True, kw_only=True):
         list[Any] | str | ScriptFunction | None,
         Meta(description="the items: a list, a placeholder of one, or a function that gives it"),
     ] = None
-    times: Annotated[
-        Rounds | None, Meta(description="how many rounds there are")
-    ] = None
+    times: Annotated[Rounds | None, Meta(description="how many rounds there are")] = None
     condition: Annotated[
         ScriptFunction | None, Meta(description="whether there is another round")
     ] = None
@@ -258,12 +256,10 @@ class Source(_Input, frozen=True, kw_only=True):
     path: Annotated[
         Folder | None, Meta(description="a directory that may be read: its changes")
     ] = None
-    every: Annotated[
-        Pause | None, Meta(description="seconds between two events")
-    ] = None
-    webhook: Annotated[
-        HookPath | None, Meta(description="path of requests, such as /deploy")
-    ] = None
+    every: Annotated[Pause | None, Meta(description="seconds between two events")] = None
+    webhook: Annotated[HookPath | None, Meta(description="path of requests, such as /deploy")] = (
+        None
+    )
     times: Annotated[Count | None, Meta(description="events at most; else without end")] = None
 
 

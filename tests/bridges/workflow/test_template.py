@@ -148,9 +148,7 @@ def test_what_is_filled_in_is_no_template() -> None:
 
 
 def test_an_error_names_the_field_and_the_variable_and_the_nearest_one() -> None:
-    assert refusal("{{ tpic }}").message == (
-        "prompt: there is no 'tpic'; did you mean 'topic'?"
-    )
+    assert refusal("{{ tpic }}").message == ("prompt: there is no 'tpic'; did you mean 'topic'?")
     assert refusal("{{ research.outptu }}").message == (
         "prompt: there is no 'research.outptu'; did you mean 'research.output'?"
     )

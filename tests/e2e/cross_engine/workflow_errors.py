@@ -31,9 +31,7 @@ def bad_step(name: str, lua: str, js: str, message: str, field: str, kind: str =
 
 def bad_flow(name: str, lua: str, js: str, message: str, field: str | None) -> Case:
     """A workflow that cannot run."""
-    return invalid(
-        name, f"{lua} flow:run({{}})", f"{js} await flow.run({{}});", message, field
-    )
+    return invalid(name, f"{lua} flow:run({{}})", f"{js} await flow.run({{}});", message, field)
 
 
 CASES = (
@@ -77,7 +75,7 @@ CASES = (
     ),
     wrong(
         "a kind of error that is not to be tried again",
-        'local n = 0 ' + FLOW_LUA + 'flow:add_step({name = "a", retry = {attempts = 3, '
+        "local n = 0 " + FLOW_LUA + 'flow:add_step({name = "a", retry = {attempts = 3, '
         'base_delay = 0, on = {"Timeout"}}, run = function() n = n + 1 '
         'echo.fail("Network", "attempt " .. n) end}) flow:run()',
         "let n = 0; " + FLOW_JS + 'await flow.addStep({ name: "a", retry: { attempts: 3, '

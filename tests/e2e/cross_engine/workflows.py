@@ -328,7 +328,7 @@ CASES = (
     works(
         "a timer's events",
         "local t = {} for e in workflow.watch({every = 0.01, times = 2}) do "
-        't[#t + 1] = e.source .. e.number end return t',
+        "t[#t + 1] = e.source .. e.number end return t",
         "const t = []; for await (const e of workflow.watch({ every: 0.01, times: 2 })) "
         "t.push(e.source + e.number); return t",
         ["timer1", "timer2"],
