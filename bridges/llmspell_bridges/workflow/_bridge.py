@@ -13,6 +13,7 @@ from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
 from .._objects import BridgeObject
 from .._state import owner
+from ..tools import Schema
 from ._config import WorkflowConfig
 from ._flow import Flow
 from ._library import engine
@@ -58,17 +59,17 @@ class WorkflowBridge(Bridge):
     @method
     async def sequential(self, ctx: CallContext, options: Options = _PLAIN) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run one after the other. Gives what the last one gives."""
-        return self._flow("sequential", options)
+        return await self._flow("sequential", options)
 
     @method
     async def parallel(self, ctx: CallContext, options: ParallelOptions = _PARALLEL) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run at the same time. Gives a map of outputs, or their aggregate."""
-        return self._flow("parallel", options)
+        return await self._flow("parallel", options)
 
     @method
     async def conditional(self, ctx: CallContext, options: ConditionalOptions) -> Flow:  # noqa: ARG002 - all take it
         """A workflow of which one step runs. Gives what that one gives."""
-        return self._flow("conditional", options)
+        return await self._flow("conditional", options)
 
     @method
     async def loop(self, ctx: CallContext, options: LoopOptions) -> Flow:  # noqa: ARG002 - all take it
@@ -79,12 +80,12 @@ class WorkflowBridge(Bridge):
             said = f"not {' and '.join(given)}" if given else "and there is none"
             message = f"a loop has one of over, times and condition, {said}"
             raise BridgeError("Validation", message, field=given[1] if given else "over")
-        return self._flow("loop", options)
+        return await self._flow("loop", options)
 
     @method
     async def dag(self, ctx: CallContext, options: DagOptions = _DAG) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps say what they come after. Gives what the last ones give."""
-        return self._flow("dag", options)
+        return await self._flow("dag", options)
 
     @method
     async def runs(self, ctx: CallContext) -> list[KeptRun]:
@@ -109,8 +110,9 @@ class WorkflowBridge(Bridge):
                     return
                 yield event
 
-    def _flow(self, kind: Kind, options: Options) -> Flow:
-        return Flow(kind, options, self._config, self._sources)
+    async def _flow(self, kind: Kind, options: Options) -> Flow:
+        schema = None if options.input is None else await Schema.of(options.input, "input")
+        return Flow(kind, options, schema, self._config, self._sources)
 
     async def _store(self, ctx: CallContext) -> Store:
         execution: Any = await engine()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from .._clock import off_the_clock, without_clock
 from .._context import CallContext
@@ -16,6 +18,7 @@ from .._interface import End, method
 from .._objects import BridgeObject
 from .._state import owner
 from ..llm.agents import Agent
+from ..tools import Schema
 from ._library import engine
 from ._plan import MAX_DEPTH, Deed, Part, Plan, check_step, problems
 from ._steps import Performer
@@ -46,6 +49,9 @@ _NOTHING: Final[dict[str, Any]] = {}
 
 MAX_STEPS: Final = 256
 """Steps of one workflow: far above what people write, and compiled in a tenth of a second."""
+MAX_IN_ALL: Final = 1024
+"""Steps of a workflow and of those inside it, each as often as it is a step: what holds itself
+twice over eight levels would be without end."""
 
 
 class Flow(BridgeObject):
@@ -54,13 +60,19 @@ class Flow(BridgeObject):
     name: ClassVar[str] = "flow"
 
     def __init__(
-        self, kind: Kind, options: Options, config: WorkflowConfig, sources: Sources
+        self,
+        kind: Kind,
+        options: Options,
+        schema: Schema | None,
+        config: WorkflowConfig,
+        sources: Sources,
     ) -> None:
         self._kind = kind
         self._options = options
+        self._schema = schema
         self._config = config
         self._sources = sources
-        self._parts: list[tuple[Step, list[tuple[Step | Fallback, Any]]]] = []
+        self._parts: list[tuple[Step, list[_Work]]] = []
 
     @method
     async def add_step(self, ctx: CallContext, step: Step) -> None:
@@ -68,10 +80,10 @@ class Flow(BridgeObject):
         if len(self._parts) >= MAX_STEPS:
             raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
         check_step(self._kind, step, [known.name for known, _ in self._parts])
-        works: list[Step | Fallback] = [step]
+        works = [await _Work.of(ctx, step)]
         if isinstance(step.on_error, Fallback):
-            works.append(step.on_error)
-        self._parts.append((step, [(work, _target(ctx, work)) for work in works]))
+            works.append(await _Work.of(ctx, step.on_error))
+        self._parts.append((step, works))
 
     @method
     async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
@@ -123,19 +135,19 @@ class Flow(BridgeObject):
             async for result in results:
                 yield result
 
-    def plan(self, outer: tuple[Flow, ...] = ()) -> Plan:
-        """It and what is inside it, as they are now. Raises `BridgeError` if it is inside itself."""
-        if self in outer:
-            message = f"workflow '{self._options.name}' is a step of itself"
-            raise BridgeError("Validation", message, field="workflow")
-        if len(outer) >= MAX_DEPTH:
-            raise BridgeError("Limit", f"workflows are nested over {MAX_DEPTH} deep")
+    def plan(self, outer: _Outer | None = None) -> Plan:
+        """It and what is inside it, as they are now.
+
+        Raises `BridgeError` if it is inside itself, or too much is inside it.
+        """
+        within = _Outer((), itertools.count(1)) if outer is None else outer
+        inner = within.enter(self, self._options.name)
         parts = []
         for step, works in self._parts:
-            within = (*outer, self)
-            deed, *instead = [_deed(work, target, within) for work, target in works]
+            inner.count()
+            deed, *instead = [work.deed(inner) for work in works]
             parts.append(Part(step=step, deed=deed, instead=instead[0] if instead else None))
-        return Plan(kind=self._kind, options=self._options, parts=tuple(parts))
+        return Plan(kind=self._kind, options=self._options, input=self._schema, parts=tuple(parts))
 
     def _sound(self) -> Plan:
         """Its plan. Raises `BridgeError` for the first thing that keeps it from running."""
@@ -151,6 +163,8 @@ class Flow(BridgeObject):
         self, ctx: CallContext, values: dict[str, Any], options: RunOptions
     ) -> AsyncGenerator[Happening, None]:
         plan = self._sound()
+        if plan.input:
+            await plan.input.check(values, "input")
         execution = await engine()
         store = execution.Store(self._config, owner(self._config, ctx)) if options.id else None
         begun = execution.begin(Performer(ctx), plan, values, options.id, store)
@@ -211,17 +225,50 @@ async def _last(happenings: AsyncGenerator[Happening, None]) -> WorkflowResult:
     raise AssertionError("a run that ends without a result")
 
 
-def _target(ctx: CallContext, work: Step | Fallback) -> Any:
-    """What a step's handle stands for. Raises `BridgeError` for one that stands for nothing."""
-    if work.agent:
-        return ctx.object(work.agent, Agent)
-    return ctx.object(work.workflow, Flow) if work.workflow else None
+class _Outer(Struct, frozen=True):
+    """The workflows around a step, and how many steps there have been in all."""
+
+    flows: tuple[Flow, ...]
+    numbers: Iterator[int]
+
+    def enter(self, flow: Flow, name: str) -> _Outer:
+        """The same, with `flow` inside. Raises `BridgeError`."""
+        if flow in self.flows:
+            message = f"workflow '{name}' is a step of itself"
+            raise BridgeError("Validation", message, field="workflow")
+        if len(self.flows) >= MAX_DEPTH:
+            raise BridgeError("Limit", f"workflows are nested over {MAX_DEPTH} deep")
+        return _Outer((*self.flows, flow), self.numbers)
+
+    def count(self) -> None:
+        """Take note of one more step. Raises `BridgeError`."""
+        if next(self.numbers) > MAX_IN_ALL:
+            raise BridgeError("Limit", f"workflows inside each other have over {MAX_IN_ALL} steps")
 
 
-def _deed(work: Step | Fallback, target: Any, outer: tuple[Flow, ...]) -> Deed:
-    if isinstance(target, Flow):
-        return Deed(work=work, workflow=target.plan(outer))
-    return Deed(work=work, agent=target)
+class _Work(Struct, frozen=True, kw_only=True):
+    """What a step does, with what its handles stand for."""
+
+    work: Step | Fallback
+    output: Schema | None
+    agent: Agent | None
+    flow: Flow | None
+
+    @classmethod
+    async def of(cls, ctx: CallContext, work: Step | Fallback) -> _Work:
+        """Raises `BridgeError` for a handle that stands for nothing, or no schema."""
+        schema = None if work.output is None else await Schema.of(work.output, "output")
+        return cls(
+            work=work,
+            output=schema,
+            agent=ctx.object(work.agent, Agent, "agent") if work.agent else None,
+            flow=ctx.object(work.workflow, Flow, "workflow") if work.workflow else None,
+        )
+
+    def deed(self, outer: _Outer) -> Deed:
+        """The same in a plan."""
+        inside = self.flow.plan(outer) if self.flow else None
+        return Deed(work=self.work, output=self.output, agent=self.agent, workflow=inside)
 
 
 def _plain(event: Event) -> dict[str, Any]:

@@ -238,6 +238,8 @@ class _Builder:
         return size
 
     async def _nested(self, plan: Plan, given: dict[str, Any]) -> Output:
+        if plan.input:
+            await plan.input.check(given, "input")
         graph = build(plan, self._performer)
         config: Any = limits(plan, self._performer)
         state: Any = await graph.ainvoke(first_state(given), config)

@@ -14,6 +14,7 @@ from llmspell_protocol import ArgumentError, Signature, pack
 
 from .._errors import BridgeError
 from ..llm._types import CompletionRequest
+from ..tools import Schema
 from ._template import Placeholder, placeholders
 from ._types import (
     ConditionalOptions,
@@ -43,6 +44,7 @@ class Deed(Struct, frozen=True, kw_only=True):
     """What a step, or its fallback, does; with what its handles stand for."""
 
     work: Step | Fallback
+    output: Schema | None = None
     agent: Any = None
     workflow: Plan | None = None
 
@@ -66,6 +68,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     kind: Kind
     options: Options
+    input: Schema | None = None
     parts: tuple[Part, ...]
 
     @property

@@ -29,6 +29,10 @@ _PASSING: Final = frozenset({"Script", "Timeout"})
 """Kinds that a step without `on` is repeated after, besides errors that say `retryable`: a function
 of the spell may succeed the next time, and nobody but the spell knows."""
 
+MAX_PERFORMED: Final = 10_000
+"""Steps of one run, those of every round counted: functions of the spell are no calls of bridges,
+which the policy counts."""
+
 
 class Output(Struct, frozen=True, kw_only=True):
     """What one attempt gave."""
@@ -47,11 +51,16 @@ class Performer:
         # Nested workflows have a bound of their own each; together they have the policy's.
         self._room = asyncio.Semaphore(ctx.policy.max_concurrent)
 
+        self._performed = 0
+
     async def perform(
         self, part: Part, context: Mapping[str, Any], nested: Nested, emit: Emit
     ) -> StepResult:
         """Perform a step. Raises `BridgeError` that names it, if its failure is the workflow's."""
         name = part.name
+        self._performed += 1
+        if self._performed > MAX_PERFORMED:
+            raise BridgeError("Limit", f"one run performs at most {MAX_PERFORMED} steps")
         emit(Progress(event="step_started", step=name))
         began = time.monotonic()
         result = await self._outcome(part, context, nested, emit)
@@ -93,10 +102,13 @@ class Performer:
         async def attempt(_: int) -> Output:
             trial.attempts += 1
             try:
-                return await _within(deed.work.timeout, self._do(deed, trial))
+                output = await _within(deed.work.timeout, self._do(deed, trial))
+                if deed.output:
+                    await deed.output.check(output.value, "output")
             except BridgeError as error:
                 trial.failed(error)
                 raise
+            return output
 
         retry = deed.work.retry
         left = self.ctx.time_left()

@@ -259,12 +259,12 @@ class Checkpoints(AsyncSqliteSaver):
         space = saved["configurable"]["checkpoint_ns"]
         # Of the workflows inside finished steps nothing is needed any more.
         inner = f"{space}|" if space else ""
-        for table in ("checkpoints", "writes"):
-            async with self.lock:
+        async with self.lock:
+            for table in ("checkpoints", "writes"):
                 await self.conn.execute(
                     f"DELETE FROM {table} WHERE (checkpoint_ns = ? AND checkpoint_id < ?)"  # noqa: S608
                     " OR (checkpoint_ns != ? AND substr(checkpoint_ns, 1, ?) = ?)",
                     (space, checkpoint["id"], space, len(inner), inner),
                 )
-                await self.conn.commit()
+            await self.conn.commit()
         return saved

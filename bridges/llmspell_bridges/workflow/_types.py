@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from llmspell_protocol import ErrorKind, ObjectHandle, ScriptFunction
 
-from ..llm._types import Count, Retries, Seconds, TokenUsage
+from ..llm._types import Count, Retries, Schema, Seconds, TokenUsage
 
 MAX_ROUNDS = 1000
 """Rounds of one loop. A run has 200 calls by default; this bounds what it keeps of them."""
@@ -65,6 +65,9 @@ class _Work(_Input, frozen=True, kw_only=True):
         dict[str, Any] | None,
         Meta(description="arguments of a tool or input of a workflow, with placeholders"),
     ] = None
+    output: Annotated[
+        Schema | list[Any] | None, Meta(description="JSON Schema of what it gives; else it failed")
+    ] = None
     timeout: Annotated[Seconds | None, Meta(description="seconds of one attempt")] = None
     retry: Annotated[Retry, Meta(description="when it is repeated")] = Retry(attempts=1)
 
@@ -91,6 +94,9 @@ class Options(_Input, frozen=True, kw_only=True):
 
     name: Annotated[Label, Meta(description="what it is called")] = "workflow"
     description: Annotated[str, Meta(max_length=2000, description="what it does")] = ""
+    input: Annotated[
+        Schema | list[Any] | None, Meta(description="JSON Schema of the values that it runs on")
+    ] = None
 
 
 class ParallelOptions(Options, frozen=True, kw_only=True):
