@@ -17,7 +17,7 @@ from ._objects import BridgeObject, RunState
 
 T = TypeVar("T")
 B = TypeVar("B")
-O = TypeVar("O", bound=BridgeObject)
+Kept = TypeVar("Kept", bound=BridgeObject)
 
 
 class PolicyView(Protocol):
@@ -149,7 +149,7 @@ class CallContext(Struct, frozen=True, kw_only=True):
         """
         return self.run.keep(item)
 
-    def object(self, handle: ObjectHandle, kind: type[O], field: str | None = None) -> O:
+    def object(self, handle: ObjectHandle, kind: type[Kept], field: str | None = None) -> Kept:
         """The object that a script handed over, which must be a `kind`.
 
         Raises `BridgeError` Validation that names `field`, the parameter that took it.

@@ -14,7 +14,7 @@ MAX_OBJECTS: Final = 256
 """Objects of one run: agents, workflows, sessions. Each may hold a history of megabytes."""
 
 T = TypeVar("T")
-O = TypeVar("O", bound="BridgeObject")
+Kept = TypeVar("Kept", bound="BridgeObject")
 
 
 class BridgeObject:
@@ -31,7 +31,7 @@ class BridgeObject:
         """Free what it has opened. Called once, at the end of the run."""
 
 
-class TextAnswer(msgspec.Struct):
+class TextAnswer(msgspec.Struct, frozen=True):
     """Base of results that work as text in scripts: as `content`, with all fields beside it."""
 
     content: str
@@ -58,7 +58,7 @@ class RunState:
         self._numbers[id(item)] = number
         return number
 
-    def find(self, number: int, kind: type[O], field: str | None = None) -> O:
+    def find(self, number: int, kind: type[Kept], field: str | None = None) -> Kept:
         """The object of that number. Raises `BridgeError` Validation if it is not a `kind`."""
         item = self._objects.get(number)
         if isinstance(item, kind):

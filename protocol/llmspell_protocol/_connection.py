@@ -108,9 +108,9 @@ class Connection:
         return self._ledger.open_invocations
 
     @property
-    def most_calls(self) -> int:
-        """How many calls may be open now."""
-        return self._ledger.most_calls
+    def spare_calls(self) -> int:
+        """How many calls may be open beyond `Caps.in_flight` now."""
+        return self._ledger.spare_calls
 
     @property
     def invoked(self) -> int:

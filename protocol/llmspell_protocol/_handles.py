@@ -58,7 +58,7 @@ def _reaches(hint: Any, names: dict[str, Any], seen: set[Any]) -> bool:
         return False
     seen.add(hint)
     return any(
-        _reaches(inner, vars(sys.modules[owner.__module__]), seen)
+        _reaches(inner, getattr(sys.modules.get(owner.__module__), "__dict__", {}), seen)
         for owner in hint.__mro__
         for inner in vars(owner).get("__annotations__", {}).values()
     )

@@ -7,8 +7,9 @@ Some messages cross in the pipes, so the two books differ for a while:
 
 - A worker may send `Credit` or `Close` for a stream that the host has just ended. The pipes keep
   order: until it has read that end, the worker cannot have read the answer to any later call, so
-  it can have made fewer calls since than may be open: `in_flight` and `MAX_NESTING`. The host accepts
-  both up to that point, and so remembers fewer than twice as many ended streams.
+  it can have made fewer calls since than may be open: `in_flight`, and one for each invocation up to
+  `MAX_NESTING`. The host accepts both up to that point, and so remembers fewer than twice as many
+  ended streams.
 - Chunks that were under way when the worker sent `Close` are legal to receive. A host that has
   read the `Close` sends no more of them.
 
@@ -102,9 +103,9 @@ class Ledger:
         return frozenset(self._invocations)
 
     @property
-    def most_calls(self) -> int:
-        """Calls that may be open now: one more for each open invocation, within bounds."""
-        return self._caps.in_flight + min(len(self._invocations), MAX_NESTING)
+    def spare_calls(self) -> int:
+        """Calls that may be open beyond `in_flight`: one for each open invocation, within bounds."""
+        return min(len(self._invocations), MAX_NESTING)
 
     @property
     def invoked(self) -> int:
@@ -134,8 +135,9 @@ class Ledger:
         caps, method = self._caps, message.method
         if message.id != self._last_call + 1:
             raise Breach(f"call {message.id} came where {self._last_call + 1} was due")
-        if len(self._calls) >= self.most_calls:
-            raise Breach(f"call {message.id} with {len(self._calls)} open; cap {self.most_calls}")
+        most = caps.in_flight + self.spare_calls
+        if len(self._calls) >= most:
+            raise Breach(f"call {message.id} with {len(self._calls)} open; cap {most}")
         if len(method) > _METHOD_MAX or not _METHOD.fullmatch(method):
             raise Breach(f"call {message.id} of a malformed method name {quote(method)}")
         if not 0 <= message.credit <= caps.credit:
@@ -147,7 +149,7 @@ class Ledger:
 
     def _forget_ended(self) -> None:
         """A worker that made as many calls as can be open since a stream ended has read that end."""
-        most = self._caps.in_flight + MAX_NESTING
+        most = self._caps.in_flight + min(self._invoked, MAX_NESTING)
         while self._ended:
             call, stream = next(iter(self._ended.items()))
             if stream.ended_at + most > self._last_call:

@@ -19,10 +19,10 @@ has the whole table.
 
 **Calls.** The worker numbers its calls 1, 2, 3, ... without gaps, with at most `Caps.in_flight` of
 them open, and one more for each open invocation, up to `MAX_NESTING`: a function that the host
-waits for can always make a call of its own. Each is answered exactly once: by `Reply` or `Fault`. A call with `credit > 0` asks for a
-stream: the host sends `Chunk`s, each carrying one value and costing one credit, then `Reply` (the
-end, with the closing value) or `Fault`. `Credit` hands credit back for chunks that were received,
-never for more; `Close`, sent at most once and followed by no `Credit`, says that the worker wants
+waits for can always make a call of its own. Each is answered exactly once: by `Reply` or `Fault`. A
+call with `credit > 0` asks for a stream: the host sends `Chunk`s, each carrying one value and
+costing one credit, then `Reply` (the end, with the closing value) or `Fault`. `Credit` hands credit
+back for chunks that were received, never for more; `Close`, sent at most once and followed by no `Credit`, says that the worker wants
 no more: the host answers it with the `Reply` or `Fault` that was due anyway, and chunks already
 under way are legal. So are `Credit` and `Close` that cross the end of their stream; `_ledger.py`
 says how long.

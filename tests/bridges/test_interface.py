@@ -19,6 +19,7 @@ from llmspell_bridges import (
     End,
     method,
 )
+from llmspell_protocol import Binding
 from tests.bridges.host import Host, pack
 
 CANARY = "sk-canary-0123456789"
@@ -142,11 +143,11 @@ def test_methods_are_exactly_those_that_are_marked() -> None:
     registry = BridgeRegistry([Clock()])
     assert registry.manifest(["clock", "unknown"]) == {
         "clock": {
-            "fail": "call",
-            "forever": "call",
-            "now": "call",
-            "silence": "stream",
-            "ticks": "stream",
+            "fail": Binding("call"),
+            "forever": Binding("call"),
+            "now": Binding("call"),
+            "silence": Binding("stream"),
+            "ticks": Binding("stream"),
         }
     }
     assert registry.manifest([]) == {}

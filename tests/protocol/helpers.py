@@ -9,6 +9,7 @@ import msgspec
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
+    Binding,
     Call,
     Caps,
     Chunk,
@@ -55,7 +56,7 @@ START = Start(
     source="return 1",
     params=raw({"n": 1}),
     env={"LANG": "C"},
-    manifest={"llm": {"complete": "call", "stream": "stream"}},
+    manifest={"llm": {"complete": Binding("call"), "stream": Binding("stream")}},
     limits=WorkerLimits(heap=1 << 20, max_request=1 << 20, max_result=1 << 20, max_in_flight=16),
 )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from llmspell_protocol import (
+    MAX_NESTING,
     Call,
     Caps,
     Chunk,
@@ -329,6 +330,26 @@ def test_an_invocation_is_answered_once(again: WorkerMessage) -> None:
 @pytest.mark.parametrize("number", [0, 1, -1, 2**63 - 1])
 def test_an_invocation_that_was_never_made_has_no_answer(number: int) -> None:
     assert "which is not open" in refused(running(), call(1), Return(number, raw(None)))
+
+
+@pytest.mark.attack("B30")
+def test_each_open_invocation_lets_one_call_more_be_open() -> None:
+    pair = running(Caps(in_flight=1))
+    pair.say(call(1))
+    pair.tell(Invoke(1, 1, raw([])), Invoke(2, 1, raw([])))
+    pair.say(call(2))
+    pair.say(call(3))
+    assert "call 4 with 3 open; cap 3" in refused(pair, call(4))
+
+
+def test_invocations_let_no_more_calls_be_open_than_may_nest() -> None:
+    pair = running(Caps(in_flight=1))
+    pair.say(call(1))
+    pair.tell(*(Invoke(n, 1, raw([])) for n in range(1, MAX_NESTING + 9)))
+    for number in range(2, MAX_NESTING + 2):
+        pair.say(call(number))
+    most = MAX_NESTING + 1
+    assert f"with {most} open; cap {most}" in refused(pair, call(MAX_NESTING + 2))
 
 
 # --- both ends, any legal course, any delay ------------------------------------------------------

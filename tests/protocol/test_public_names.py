@@ -9,12 +9,13 @@ from pathlib import Path
 import llmspell_protocol
 
 NAMES = """
-INT_MAX INT_MIN MAX_DEPTH MAX_HOST_WEIGHT MAX_WEIGHT NEED_DATA NULL PROTOCOL_VERSION
-WEIGHT_CONTAINER WEIGHT_TEXT
-ArgumentError Call Caps Chunk Close Connection Credit ErrorInfo ErrorKind Failure FailureCause
-Fault HostMessage Invoke LocalProtocolError Log LogLevel Message MethodKind NeedData Parameter
-ProtocolError Raise Ready RemoteProtocolError Reply Result Return Role ScriptValue SessionOver
-Signature Start State Trap ValueRejected WorkerLimits WorkerMessage check pack type_name unpack
+INT_MAX INT_MIN MAX_DEPTH MAX_FUNCTIONS MAX_HOST_WEIGHT MAX_NESTING MAX_WEIGHT NEED_DATA NULL
+PROTOCOL_VERSION WEIGHT_CONTAINER WEIGHT_TEXT
+ArgumentError Binding Call Caps Chunk Close Connection Credit ErrorInfo ErrorKind Failure FailureCause
+Fault HostMessage Invoke LocalProtocolError Log LogLevel Message MethodKind NeedData
+ObjectHandle Parameter ProtocolError Raise Ready RemoteProtocolError Reply Result Return Role ScriptFunction
+ScriptValue SessionOver Signature Start State Trap ValueRejected WorkerLimits WorkerMessage arms_of check pack
+result_of takes_functions type_name unpack
 """
 
 LEFT_ALONE = ("asyncio", "inspect", "selectors", "socket", "ssl", "subprocess", "threading")

@@ -12,6 +12,7 @@ from llmspell_protocol import (
     PROTOCOL_VERSION,
     WEIGHT_CONTAINER,
     WEIGHT_TEXT,
+    Binding,
     Call,
     Caps,
     Ready,
@@ -36,7 +37,7 @@ EXPECTED: list[Wire] = [
         source="return 1",
         params=raw({}),
         env={},
-        manifest={"llm": {"complete": "call"}},
+        manifest={"llm": {"complete": Binding("call")}},
         limits=WorkerLimits(
             heap=1 << 26, max_request=1 << 20, max_result=1 << 20, max_in_flight=10
         ),

@@ -13,6 +13,7 @@ from msgspec import Raw
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
+    Binding,
     Caps,
     Chunk,
     Close,
@@ -24,6 +25,7 @@ from llmspell_protocol import (
     Raise,
     Ready,
     Reply,
+    Return,
     Role,
     Start,
     WorkerLimits,
@@ -32,7 +34,9 @@ from llmspell_protocol import (
 from llmspell_workers._session import MAX_LOG_TEXT, HostError, Session
 
 LIMITS = WorkerLimits(heap=1, max_request=1 << 20, max_result=1, max_in_flight=2)
-START = Start("execute", "x.lua", "", Raw(pack({})), {}, {"llm": {"complete": "call"}}, LIMITS)
+START = Start(
+    "execute", "x.lua", "", Raw(pack({})), {}, {"llm": {"complete": Binding("call")}}, LIMITS
+)
 NIL = Raw(pack(None))
 
 
@@ -136,14 +140,41 @@ def test_credit_and_close_reach_the_host_and_are_nothing_once_the_stream_is_over
     assert pair.heard().text == "after"
 
 
-def test_an_invocation_of_a_function_that_was_never_handed_over_is_answered(pair: Pair) -> None:
+def invoked(pair: Pair) -> None:
+    """The host has called a function."""
     pair.session.call("llm.complete", pack([]))
     pair.heard()
-    pair.say(Invoke(1, 7, Raw(pack([]))), Reply(1, NIL))
-    assert pair.session.next_message() == Reply(1, NIL)
+    pair.say(Invoke(1, 7, Raw(pack([]))))
+    assert pair.session.next_message() == Invoke(1, 7, Raw(pack([])))
+
+
+def test_an_invocation_is_answered_with_a_value_or_an_error(pair: Pair) -> None:
+    invoked(pair)
+    pair.say(Invoke(2, 7, Raw(pack([]))))
+    pair.session.next_message()
+    pair.session.give(1, pack("x"))
+    pair.session.refuse(2, ErrorInfo("Script", "no"))
+    assert [pair.heard(), pair.heard()] == [
+        Return(1, Raw(pack("x"))),
+        Raise(2, ErrorInfo("Script", "no")),
+    ]
+
+
+def test_a_function_that_returns_too_much_has_failed(pair: Pair) -> None:
+    invoked(pair)
+    pair.session.give(1, bytes(LIMITS.max_request + 1))
     answer = pair.heard()
     assert isinstance(answer, Raise)
-    assert (answer.id, answer.error.kind) == (1, "Internal")
+    assert answer.error.kind == "Validation"
+
+
+def test_a_function_may_call_however_many_calls_are_open(pair: Pair) -> None:
+    invoked(pair)
+    pair.session.call("llm.complete", pack([]))
+    pair.session.call("llm.complete", pack([]))
+    assert not pair.session.has_room()
+    with pytest.raises(HostError):
+        pair.session.call("llm.complete", pack([]))
 
 
 def test_a_long_console_entry_is_cut_at_a_character(pair: Pair) -> None:

@@ -87,7 +87,8 @@ class Session:
 
     def has_room(self) -> bool:
         """Whether one more call may be open now."""
-        return len(self._connection.open_calls) < self._connection.most_calls
+        most = self.limits.max_in_flight + self._connection.spare_calls
+        return len(self._connection.open_calls) < most
 
     def give(self, invocation: int, value: bytes) -> None:
         """The function that the host called has returned `value`, as msgpack."""

@@ -47,6 +47,9 @@ MAX_PARALLEL: Final = 32
 """Agents that one call may set to work: each waits for one answer at a time."""
 
 
+_UNNAMED: Final = ConversationOptions()
+
+
 class LlmBridge(Bridge):
     """Language models: chat, streams, embeddings, agents."""
 
@@ -119,7 +122,7 @@ class LlmBridge(Bridge):
 
     @method
     async def conversation(
-        self, ctx: CallContext, options: ConversationOptions = ConversationOptions()
+        self, ctx: CallContext, options: ConversationOptions = _UNNAMED
     ) -> Conversation:
         """Begin a conversation, or go on with one that is kept by its name."""
         return await Conversation.of(ctx, options.name, self._config.conversations)

@@ -35,9 +35,9 @@ def calculator(expression: str) -> float | int | bool:
     """The value of an arithmetic expression."""
     import math
 
-    import simpleeval
+    import simpleeval  # type: ignore[import-untyped]
 
-    functions = {name: getattr(math, name) for name in _MATH} | _FUNCTIONS
+    functions = {**_FUNCTIONS, **{name: getattr(math, name) for name in _MATH}}
     evaluator = simpleeval.SimpleEval(functions=functions, names={"e": math.e, "pi": math.pi})
     try:
         value = evaluator.eval(expression)
@@ -121,7 +121,7 @@ def image_info(data: bytes) -> dict[str, Any]:
     except UnidentifiedImageError:
         names = ", ".join(IMAGE_FORMATS)
         raise CannotParse(f"is no image that is known here: {names}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - of each format its own
         raise CannotParse(f"is a damaged image: {error}") from None
     kind = image.format or ""
     return {
@@ -132,7 +132,7 @@ def image_info(data: bytes) -> dict[str, Any]:
 
 def json_query(data: Any, query: str) -> Any:
     """What a JMESPath query finds."""
-    import jmespath
+    import jmespath  # type: ignore[import-untyped]
 
     try:
         return jmespath.search(query, data)

@@ -146,8 +146,8 @@ def _closed(definition: dict[str, Any], field: str) -> dict[str, Any]:
 @functools.cache
 def _checker() -> Any:
     """The library's validator, counted. Slow: imports it."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+    from jsonschema.validators import extend  # type: ignore[import-untyped]
 
     rules = {name: _counted(rule) for name, rule in Draft202012Validator.VALIDATORS.items()}
     ours = {"pattern": _counted(_pattern), "uniqueItems": _counted(_unique_items)}

@@ -28,8 +28,8 @@ async def missing(config: ToolsConfig) -> str:
     name = config.search_key_env
     if name is not None and not os.environ.get(name):
         return f"{name} is not set: export it"
-    litellm = await _litellm()
-    return await asyncio.to_thread(_missing, litellm, config)
+    await _litellm()
+    return await asyncio.to_thread(_missing, config)
 
 
 async def search(
@@ -74,7 +74,7 @@ async def _litellm() -> Any:
         return await _library.litellm()
 
 
-def _missing(litellm: Any, config: ToolsConfig) -> str:
+def _missing(config: ToolsConfig) -> str:
     from litellm.types.utils import SearchProviders
     from litellm.utils import ProviderConfigManager
 
@@ -86,6 +86,7 @@ def _missing(litellm: Any, config: ToolsConfig) -> str:
     provider = ProviderConfigManager.get_provider_search_config(
         SearchProviders(config.search_provider)
     )
+    assert provider is not None
     route = _route(config)
     try:
         provider.validate_environment(

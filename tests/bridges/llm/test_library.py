@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 LIGHT = """
 import sys, llmspell_bridges
 registry = llmspell_bridges.BridgeRegistry([llmspell_bridges.load("llm")])
-assert registry.manifest(["llm"])["llm"]["stream"] == "stream"
+assert registry.manifest(["llm"])["llm"]["stream"].kind == "stream"
 heavy = {"litellm", "openai", "httpx", "tenacity", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 """

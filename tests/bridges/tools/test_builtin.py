@@ -161,7 +161,7 @@ def test_arguments_are_what_the_schema_says(arguments: Any, message: str, field:
 
 @pytest.mark.attack("B25")
 @pytest.mark.parametrize(
-    "name", ["Calculator", "calculator ", "calc", "tools.calculator", "сalculator"]
+    "name", ["Calculator", "calculator ", "calc", "tools.calculator", "\u0441alculator"]
 )
 def test_only_the_exact_name_is_a_tool(name: str) -> None:
     kind, message, field = refused(name, {"expression": "1"})

@@ -73,7 +73,7 @@ def test_a_cancelled_job_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     os.mkfifo(pipe)
     program.write_text(
         f"out = open({str(pipe)!r}, 'w')\nprint('here', file=out, flush=True)\ninput()\n"
-         "while True: pass\n"
+        "while True: pass\n"
     )
     monkeypatch.setattr("llmspell_bridges.tools._process._PROGRAM", str(program))
     host = tools_host()

@@ -27,7 +27,7 @@ class Story(TextAnswer, frozen=True, kw_only=True):
     """A text with its author."""
 
     author: str
-    tags: list[str] = []
+    tags: list[str] = msgspec.field(default_factory=list)
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ class Doll(BridgeObject):
         return self.called
 
     @method
-    async def repeat(self, ctx: CallContext) -> AsyncIterator[str]:
+    async def repeat_all(self, ctx: CallContext) -> AsyncIterator[str]:
         """What it was told."""
         for words in self.heard:
             yield words
@@ -93,7 +93,7 @@ class PuppetBridge(Bridge):
     """Calls what it is given."""
 
     name: ClassVar[str] = "puppet"
-    objects = (Doll, Box)
+    objects: ClassVar[tuple[type[BridgeObject], ...]] = (Doll, Box)
 
     def __init__(self) -> None:
         super().__init__(BridgeConfig())
@@ -117,6 +117,11 @@ class PuppetBridge(Bridge):
     async def at_once(self, ctx: CallContext, runs: list[ScriptFunction]) -> list[Any]:
         """What functions return that are called at the same time."""
         return list(await asyncio.gather(*(ctx.invoke(run) for run in runs)))
+
+    @method
+    async def at_most(self, ctx: CallContext, runs: list[ScriptFunction]) -> int:
+        """How many functions there are; none is called."""
+        return len(runs)
 
     @method
     async def first_of(self, ctx: CallContext, runs: list[ScriptFunction]) -> Any:
@@ -171,6 +176,12 @@ class PuppetBridge(Bridge):
     async def name_of(self, ctx: CallContext, doll: ObjectHandle) -> str:
         """What a doll is called."""
         return ctx.object(doll, Doll, "doll").called
+
+    @method
+    async def name_of_made(self, ctx: CallContext, make: ScriptFunction) -> str:
+        """What a doll is called that a function returns."""
+        handle = msgspec.convert(await ctx.invoke(make), ObjectHandle)
+        return ctx.object(handle, Doll).called
 
     @method
     async def story(self, ctx: CallContext, content: str) -> Story:

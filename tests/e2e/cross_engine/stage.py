@@ -16,6 +16,7 @@ import pytest
 from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
 from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
+from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.model_server import ModelServer, Received
 
 LANGUAGES: tuple[Language, ...] = ("lua", "javascript")
@@ -62,7 +63,7 @@ class Stage:
         server, seen = self._server, len(self._server.requests)
         server.script(MODEL, *case.answers)
         spell = Spell.from_text(case.source(language), language, SPELL)
-        policy = Policy(**{"allow_bridges": ("llm", "echo"), **case.policy})
+        policy = Policy(**{"allow_bridges": ("llm", "tools", "echo", "puppet"), **case.policy})
         report = await self._supervisor.run(spell, params=case.params, policy=policy)
         requests = [received.body for received in server.requests[seen:]]
         requests.sort(key=json.dumps)  # calls that are open together arrive in any order
@@ -126,6 +127,7 @@ def open_stage() -> Iterator[Stage]:
         supervisor = Supervisor(Config(bridges={"llm": settings, "workflow": {"directory": state}}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
+        supervisor.bridges.add(PuppetBridge())
         try:
             yield Stage(runner, supervisor, server)
         finally:

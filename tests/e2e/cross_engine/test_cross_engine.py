@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.cross_engine import (
+    agents,
     console,
     errors,
+    functions,
     json_library,
     limits,
     llm_calls,
@@ -18,6 +20,7 @@ from tests.e2e.cross_engine import (
     math_library,
     sources,
     streams,
+    tools,
     util_library,
     values_in,
     values_out,
@@ -39,8 +42,11 @@ THEMES = (
     math_library,
     world,
     streams,
+    functions,
     llm_calls,
     llm_errors,
+    tools,
+    agents,
     limits,
     workflows,
     workflow_errors,

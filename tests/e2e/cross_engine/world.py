@@ -67,7 +67,7 @@ CASES = (
         "local names = {} for name in pairs(llm) do names[#names + 1] = name end "
         "table.sort(names) return names",
         "return Object.keys(llm).sort()",
-        ["complete", "embed", "models", "stream"],
+        ["agent", "complete", "conversation", "embed", "models", "parallel", "stream"],
     ),
     gives(
         "names of several words are written as the language writes them",

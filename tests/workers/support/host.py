@@ -26,6 +26,7 @@ from msgspec import Raw, Struct
 from llmspell_protocol import (
     NEED_DATA,
     PROTOCOL_VERSION,
+    Binding,
     Call,
     Chunk,
     Close,
@@ -156,7 +157,10 @@ def run_engine(
         source=source,
         params=Raw(pack(dict(params or {}))),
         env=dict(env or {}),
-        manifest=manifest or {},
+        manifest={
+            bridge: {name: Binding(kind) for name, kind in methods.items()}
+            for bridge, methods in (manifest or {}).items()
+        },
         limits=limits,
     )
     loaded = engine_of(engine)

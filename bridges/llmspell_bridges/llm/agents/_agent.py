@@ -56,7 +56,7 @@ class Delegate(Tool):
     source = "agent"
 
     def __init__(self, agent: Agent) -> None:
-        super().__init__(agent.name, agent.options.description)
+        super().__init__(agent.options.name, agent.options.description)
         self.agent: Agent = agent
 
     @property
@@ -172,7 +172,7 @@ class Agent(BridgeObject):
         yield End(answer)
 
     @method
-    async def tools(self, ctx: CallContext) -> list[ToolInfo]:
+    async def tools(self, ctx: CallContext) -> list[ToolInfo]:  # noqa: ARG002 - all take it
         """The tools that it has, with the JSON Schemas of their arguments."""
         return [tool.info() for tool in self.given]
 

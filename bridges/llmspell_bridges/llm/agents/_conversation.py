@@ -83,13 +83,13 @@ class Conversation(BridgeObject):
         await self._session.add_items(items)
 
     @method
-    async def messages(self, ctx: CallContext) -> list[Turn]:
+    async def messages(self, ctx: CallContext) -> list[Turn]:  # noqa: ARG002 - all take it
         """What was said so far, without tools."""
         items: list[Any] = list(await self._session.get_items())
         return [turn for item in items if (turn := _turn(item)) is not None]
 
     @method
-    async def clear(self, ctx: CallContext) -> None:
+    async def clear(self, ctx: CallContext) -> None:  # noqa: ARG002 - all take it
         """Forget what was said."""
         async with self._lock:
             await self._session.clear_session()

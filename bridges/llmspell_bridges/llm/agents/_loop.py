@@ -99,7 +99,7 @@ class Loop(agents.RunHooks[None]):
                 )
             )
 
-    async def on_handoff(self, context: Any, from_agent: Any, to_agent: Any) -> None:
+    async def on_handoff(self, context: Any, from_agent: Any, to_agent: Any) -> None:  # noqa: ARG002
         """Tell the reader that another agent takes over."""
         if self._sink is not None:
             await self._sink(AgentHandoff(agent=from_agent.name, to=to_agent.name))
@@ -116,7 +116,7 @@ class Loop(agents.RunHooks[None]):
                 handoff_description=options.description or None,
                 instructions=options.system,
                 model=RoutedModel(options, lambda request: self._ask(agent, request)),
-                tools=[self._tool(agent, tool) for tool in agent.given],
+                tools=[self._tool(tool) for tool in agent.given],
                 handoffs=[self._handoff(other) for other in agent.handoffs],
                 output_type=_Output(self, agent) if agent.schema is not None else None,
                 input_guardrails=[self._input(f) for f in options.guardrails.input],
@@ -143,9 +143,9 @@ class Loop(agents.RunHooks[None]):
                 await self._sink(AgentText(agent=agent.options.name, content=item.content))
         raise AssertionError("a stream of a model ends with its answer")
 
-    def _tool(self, agent: Agent, tool: Tool) -> agents.FunctionTool:
+    def _tool(self, tool: Tool) -> agents.FunctionTool:
         async def invoke(_: Any, raw: str) -> str:
-            return await self._use(agent, tool, raw)
+            return await self._use(tool, raw)
 
         return agents.FunctionTool(
             name=tool.name,
@@ -155,7 +155,7 @@ class Loop(agents.RunHooks[None]):
             strict_json_schema=False,
         )
 
-    async def _use(self, agent: Agent, tool: Tool, raw: str) -> str:
+    async def _use(self, tool: Tool, raw: str) -> str:
         """What the model is told of a tool that it asked for. Errors are for the model, too."""
         arguments = _arguments(raw)
         try:

@@ -41,11 +41,11 @@ class RoutedModel(Model):
         self,
         system_instructions: str | None,
         input: Any,  # noqa: A002 - the library's name
-        model_settings: Any,
+        model_settings: Any,  # noqa: ARG002 - ours are in the options
         tools: list[Any],
         output_schema: Any,
         handoffs: list[Any],
-        tracing: Any,
+        tracing: Any,  # noqa: ARG002 - is off
         **_: Any,
     ) -> ModelResponse:
         """Ask the model."""

@@ -101,7 +101,7 @@ class ToolUse(Struct, frozen=True, kw_only=True):
     ok: bool
 
 
-class AgentAnswer(TextAnswer, frozen=True, kw_only=True):
+class AgentAnswer(TextAnswer, kw_only=True):
     """The answer of an agent: a text, and what lies behind it."""
 
     data: Any = UNSET
@@ -117,7 +117,7 @@ class AgentAnswer(TextAnswer, frozen=True, kw_only=True):
     finish_reason: str
     turns: int
     """Answers of the model that it took."""
-    tool_calls: list[ToolUse] = []
+    tool_calls: list[ToolUse]
 
 
 class AgentText(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):

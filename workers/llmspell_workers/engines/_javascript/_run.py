@@ -13,10 +13,10 @@ from msgspec import Raw
 
 from llmspell_protocol import (
     MAX_DEPTH,
-    WEIGHT_CONTAINER,
-    WEIGHT_TEXT,
     MAX_FUNCTIONS,
     MAX_NESTING,
+    WEIGHT_CONTAINER,
+    WEIGHT_TEXT,
     Chunk,
     ErrorInfo,
     Invoke,
@@ -290,13 +290,17 @@ def _arguments(payload: str, object_number: int) -> bytes:
 
 
 def _bound(bridge: str, methods: Mapping[str, Binding]) -> dict[str, Any]:
-    """The methods of a bridge, and those of its kinds of object, as `bridgeTable` takes them."""
+    """The methods of a bridge, and those of its kinds of object, as `bridgeTable` takes them.
+
+    Each in camel case and as it is declared: tools go by the names that models know them by.
+    """
     plain: list[Any] = []
     kinds: dict[str, list[Any]] = {}
     for name, binding in methods.items():
         kind, dot, method = name.rpartition(".")
-        bound = [camel(method), f"{bridge}.{name}", binding]
-        (kinds.setdefault(kind, []) if dot else plain).append(bound)
+        bound = kinds.setdefault(kind, []) if dot else plain
+        for spelled in dict.fromkeys((camel(method), method)):
+            bound.append([spelled, f"{bridge}.{name}", binding])
     return {"methods": plain, "kinds": kinds}
 
 

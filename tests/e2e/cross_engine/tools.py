@@ -1,0 +1,181 @@
+"""`tools`: built-in ones by name and by method, and functions of the spell."""
+
+from __future__ import annotations
+
+from tests.e2e.cross_engine.case import Failed, caught, gives
+
+SUM_LUA = """tools.register({
+    name = "sum", description = "adds two numbers",
+    parameters = {
+        type = "object",
+        properties = {a = {type = "number"}, b = {type = "number"}},
+        required = {"a", "b"},
+    },
+    handler = function(given) return given.a + given.b end,
+})
+"""
+SUM_JS = """await tools.register({
+    name: "sum", description: "adds two numbers",
+    parameters: {
+        type: "object",
+        properties: { a: { type: "number" }, b: { type: "number" } },
+        required: ["a", "b"],
+    },
+    handler: async (given) => given.a + given.b,
+});
+"""
+
+CASES = (
+    gives(
+        "a tool by its method",
+        'return tools.calculator("6 * 7")',
+        'return await tools.calculator("6 * 7")',
+        42,
+    ),
+    gives(
+        "a tool by its method goes by its own name in both languages",
+        'return tools.csv_parse("a,b\\n1,2")',
+        'return await tools.csv_parse("a,b\\n1,2")',
+        [{"a": "1", "b": "2"}],
+    ),
+    gives(
+        "a tool by its name",
+        'return tools.call("json_query", {data = {a = {1, 2}}, query = "a[1]"})',
+        'return await tools.call("json_query", { data: { a: [1, 2] }, query: "a[1]" })',
+        2,
+    ),
+    caught(
+        "a tool by its method with a wrong type",
+        "tools.calculator({})",
+        "await tools.calculator([])",
+        Failed(
+            kind="Validation",
+            field="expression",
+            message="tools.calculator: expression: expected string, got list",
+        ),
+    ),
+    caught(
+        "a tool by its name with a wrong type",
+        'tools.call("calculator", {expression = 7})',
+        'await tools.call("calculator", { expression: 7 })',
+        Failed(
+            kind="Validation",
+            field="expression",
+            message="calculator: expression: expected string, got integer",
+        ),
+    ),
+    caught(
+        "a tool that fails",
+        'tools.calculator("1 / 0")',
+        'await tools.calculator("1 / 0")',
+        Failed(
+            kind="Validation",
+            field="expression",
+            message="expression: has no value: division by zero",
+        ),
+    ),
+    caught(
+        "a tool that there is not",
+        'tools.call("calculater", {})',
+        'await tools.call("calculater", {})',
+        Failed(
+            kind="Validation",
+            field="name",
+            message="name: there is no tool 'calculater' for this spell; did you mean 'calculator'?",
+        ),
+    ),
+    caught(
+        "a tool's name of a wrong type",
+        "tools.call(7)",
+        "await tools.call(7)",
+        Failed(
+            kind="Validation",
+            field="name",
+            message="tools.call: name: expected string, got integer",
+        ),
+    ),
+    gives(
+        "the list of tools",
+        "local found = {} for _, t in ipairs(tools.list()) do found[t.name] = t end "
+        "return {found.calculator.source, found.calculator.parameters.required, #found.datetime.description > 0}",
+        "const found = {}; for (const t of await tools.list()) found[t.name] = t; "
+        "return [found.calculator.source, found.calculator.parameters.required, found.datetime.description.length > 0]",
+        ["builtin", ["expression"], True],
+    ),
+    caught(
+        "the list of tools takes nothing",
+        "tools.list(1)",
+        "await tools.list(1)",
+        Failed(
+            kind="Validation", message="tools.list: takes no arguments: list() -> list of ToolInfo"
+        ),
+    ),
+    gives(
+        "validate without executing",
+        'return {tools.validate("calculator", {expression = "1/0"}), tools.validate("calculator")}',
+        'return [await tools.validate("calculator", { expression: "1/0" }), await tools.validate("calculator")]',
+        [
+            {"valid": True},
+            {
+                "valid": False,
+                "field": "expression",
+                "message": "calculator: expression: required option 'expression' is missing",
+            },
+        ],
+    ),
+    caught(
+        "validate a tool that there is not",
+        'tools.validate("nothing")',
+        'await tools.validate("nothing")',
+        Failed(
+            kind="Validation",
+            field="name",
+            message="name: there is no tool 'nothing' for this spell; see tools.list()",
+        ),
+    ),
+    gives(
+        "health",
+        'return {tools.health("calculator").healthy, tools.health("web_search").healthy}',
+        'return [(await tools.health("calculator")).healthy, (await tools.health("web_search")).healthy]',
+        [True, False],
+    ),
+    caught(
+        "health of a wrong type",
+        "tools.health()",
+        "await tools.health()",
+        Failed(
+            kind="Validation",
+            message="tools.health: takes 1 argument: health(name: string) -> Health",
+        ),
+    ),
+    gives(
+        "a function of the spell as a tool",
+        SUM_LUA + 'return tools.call("sum", {a = 1, b = 2.5})',
+        SUM_JS + 'return await tools.call("sum", { a: 1, b: 2.5 })',
+        3.5,
+    ),
+    caught(
+        "a function of the spell as a tool, with wrong arguments",
+        SUM_LUA + 'tools.call("sum", {a = 1, c = 2})',
+        SUM_JS + 'await tools.call("sum", { a: 1, c: 2 })',
+        Failed(kind="Validation", field="c", message="sum: c: is not known"),
+    ),
+    gives(
+        "a function of the spell as a tool, that raises",
+        'tools.register({name = "bad", handler = function() error("oops", 0) end}) '
+        'local ok, e = pcall(tools.call, "bad") return {e.kind, e.message:find("oops") ~= nil}',
+        'await tools.register({ name: "bad", handler: () => { throw new Error("oops") } }); '
+        'try { await tools.call("bad") } catch (e) { return [e.kind, e.message.includes("oops")] }',
+        ["Script", True],
+    ),
+    caught(
+        "a tool whose handler is no function",
+        'tools.register({name = "bad", handler = 7})',
+        'await tools.register({ name: "bad", handler: 7 })',
+        Failed(
+            kind="Validation",
+            field="handler",
+            message="tools.register: handler: must be a function",
+        ),
+    ),
+)
