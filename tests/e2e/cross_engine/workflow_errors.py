@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.cross_engine.case import Case, Failed, caught
+from tests.e2e.cross_engine.case import Case, Failed, caught, fails
 from tests.e2e.cross_engine.workflows import FLOW_JS, FLOW_LUA, POLICY
 
 
@@ -104,6 +104,27 @@ CASES = (
         ),
         policy={"max_response": 1000},
     ),
+    wrong(
+        "a tool that there is not",
+        FLOW_LUA + 'flow:add_step({name = "a", tool = "calculater"}) flow:run()',
+        FLOW_JS + 'await flow.addStep({ name: "a", tool: "calculater" }); await flow.run();',
+        Failed(
+            message="step 'a': name: there is no tool 'calculater' for this spell;"
+            " did you mean 'calculator'?",
+            kind="Validation",
+            field="name",
+        ),
+    ),
+    fails(
+        "a budget that is used up ends the run, whatever a step wants",
+        FLOW_LUA + 'flow:add_step({name = "a", prompt = "x", on_error = "skip", '
+        "options = {max_tokens = 500}}) flow:run()",
+        FLOW_JS + 'await flow.addStep({ name: "a", prompt: "x", on_error: "skip", '
+        "options: { max_tokens: 500 } }); await flow.run();",
+        Failed(message="*(limit: max_tokens)"),
+        verdict="cost_limit",
+        policy={**POLICY, "max_tokens": 400},
+    ),
     # --- templates ---
     wrong(
         "a placeholder that leads nowhere names the step and the variable",
@@ -154,6 +175,22 @@ CASES = (
         '{ name: "a", workflow: {} }',
         "must be an object",
         "workflow",
+    ),
+    bad_step(
+        "a step whose agent is a workflow",
+        '{name = "a", agent = flow, prompt = "x"}',
+        '{ name: "a", agent: flow, prompt: "x" }',
+        "agent: must be an object of kind 'agent'; this one is of kind 'flow'",
+        "agent",
+        "",
+    ),
+    bad_step(
+        "an option that models do not have",
+        '{name = "a", prompt = "x", options = {temprature = 1}}',
+        '{ name: "a", prompt: "x", options: { temprature: 1 } }',
+        "options: temprature: unknown option 'temprature'; did you mean 'temperature'?",
+        "options.temprature",
+        "",
     ),
     bad_step(
         "a step with an unknown option",

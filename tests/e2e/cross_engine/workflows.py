@@ -7,7 +7,7 @@ from typing import Any
 from tests.e2e.cross_engine.case import Case, gives
 from tests.support.model_server import Answer
 
-POLICY: dict[str, Any] = {"allow_bridges": ("llm", "echo", "workflow")}
+POLICY: dict[str, Any] = {"allow_bridges": ("llm", "tools", "echo", "workflow")}
 
 
 def works(name: str, lua: str, js: str, value: Any = None, **more: Any) -> Case:
@@ -50,6 +50,37 @@ CASES = (
         "return [r.output, r.usage.total_tokens, r.steps.short.usage.prompt_tokens]",
         ["Owls.", 24, 7],
         answers=(Answer("They fly."), Answer("Owls.")),
+    ),
+    works(
+        "an agent with a prompt, and a tool with what it said",
+        'local flow = workflow.sequential() flow:add_step({name = "research", '
+        'agent = llm.agent({system = "Be brief."}), prompt = "How many {{topic}}?"}) '
+        'flow:add_step({name = "double", tool = "calculator", '
+        'args = {expression = "{{research.output}} * {{factor}}"}}) '
+        'local r = flow:run({topic = "owls", factor = 2}) '
+        "return {r.steps.research.output, r.output, r.steps.research.usage.total_tokens, "
+        "r.usage.total_tokens}",
+        'const flow = await workflow.sequential(); await flow.addStep({ name: "research", '
+        'agent: await llm.agent({ system: "Be brief." }), prompt: "How many {{topic}}?" }); '
+        'await flow.addStep({ name: "double", tool: "calculator", '
+        'args: { expression: "{{research.output}} * {{factor}}" } }); '
+        'const r = await flow.run({ topic: "owls", factor: 2 }); '
+        "return [r.steps.research.output, r.output, r.steps.research.usage.total_tokens, "
+        "r.usage.total_tokens]",
+        ["21", 42, 12, 12],
+        answers=(Answer("21"),),
+    ),
+    works(
+        "a tool of the spell's own, whose argument keeps its type",
+        'tools.register({name = "sum", description = "d", parameters = {type = "object", '
+        'properties = {list = {type = "array"}}}, handler = function(a) '
+        "return a.list[1] + a.list[2] end}) " + FLOW_LUA + 'flow:add_step({name = "a", '
+        'tool = "sum", args = {list = "{{numbers}}"}}) return flow:run({numbers = {3, 4}}).output',
+        'await tools.register({ name: "sum", description: "d", parameters: { type: "object", '
+        'properties: { list: { type: "array" } } }, handler: (a) => a.list[0] + a.list[1] }); '
+        + FLOW_JS + 'await flow.addStep({ name: "a", tool: "sum", args: { list: "{{numbers}}" } '
+        "}); return (await flow.run({ numbers: [3, 4] })).output",
+        7,
     ),
     works(
         "what a model says is no template",
