@@ -38,6 +38,14 @@ class Case:
     """Whether the last request to the model was the right one."""
 
 
+RESEARCH = ("research", "summarize", "report")
+
+
+def granted(*bridges: str) -> tuple[str, ...]:
+    """Flags that grant bridges."""
+    return tuple(word for bridge in bridges for word in ("--allow-bridge", bridge))
+
+
 def _saw_the_image(body: dict[str, Any]) -> bool:
     text, image = body["messages"][0]["content"]
     address: str = image["image_url"]["url"]
@@ -80,6 +88,25 @@ CASES = {
         lines=("Orla, aged 312, casts:", "- Fog", "- Mend"),
         value=WIZARD,
         asked=lambda body: body["response_format"]["type"] == "json_schema",
+    ),
+    "research-workflow": Case(
+        answers=(Answer("They fly."), Answer("Fly."), Answer("# Owls fly")),
+        arguments=("--param", "topic=owls", *granted("llm", "tools", "workflow")),
+        lines=("Workflow completed:", *(f"- {s}: completed" for s in RESEARCH)),
+        value="# Owls fly",
+        asked=lambda body: (
+            body["messages"][-1]["content"] == "Create a structured report from this summary: Fly."
+        ),
+    ),
+    "resumable-workflow": Case(
+        answers=(Answer("There was."), Answer("There came."), Answer("The end.")),
+        arguments=granted("llm", "workflow"),
+        lines=("written: opening", "written: middle", "written: ending"),
+        value="There was. There came. The end.",
+        asked=lambda body: (
+            body["messages"][-1]["content"]
+            == "End this story, in one sentence: There was. There came."
+        ),
     ),
     "image-question": Case(
         answers=(Answer("red"),), lines=("The square is red",), asked=_saw_the_image
@@ -148,6 +175,24 @@ def test_an_example_does_what_it_says(
     assert report["value"] == case.value
     assert len(server.requests) == len(case.answers)
     assert all(case.asked(received.body) for received in server.requests[-1:])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_workflow_that_was_stopped_goes_on_in_the_next_run(
+    language: str, server: ModelServer, config: Path, environment: dict[str, str], warm: WarmCommand
+) -> None:
+    command = run_arguments(f"resumable-workflow.{language}", config)
+    arguments = [*command, *granted("llm", "workflow")]
+    server.script("example", Answer("There was."), Answer("There came."), Refusal(400, "no ink"))
+    stopped = warm(*arguments, folder=config.parent, env=environment)
+    assert stopped.returncode == 1
+    assert stopped.stdout == "written: opening\nwritten: middle\n"
+    assert "step 'ending': " in stopped.stderr
+    server.script("example", Answer("The end."))
+    ended = warm(*arguments, folder=config.parent, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "written: ending\nThere was. There came. The end.\n"
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
