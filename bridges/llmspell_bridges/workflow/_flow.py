@@ -19,7 +19,7 @@ from .._objects import BridgeObject
 from .._state import owner
 from ..llm.agents import Agent
 from ..tools import Schema
-from ._library import engine
+from ._library import engine, templates
 from ._plan import MAX_DEPTH, Deed, Part, Plan, check_step, problems
 from ._steps import Performer
 from ._types import (
@@ -77,6 +77,7 @@ class Flow(BridgeObject):
     @method
     async def add_step(self, ctx: CallContext, step: Step) -> None:
         """Add a step. In a loop it is a step of each round; in a conditional one of its branches."""
+        await templates()
         if len(self._parts) >= MAX_STEPS:
             raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
         check_step(self._kind, step, [known.name for known, _ in self._parts])
@@ -88,6 +89,7 @@ class Flow(BridgeObject):
     @method
     async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
         """Whether it can run: unknown steps, circles, steps that are never reached."""
+        await templates()
         found = problems(self.plan())
         return Validation(valid=not found, problems=found)
 
@@ -149,8 +151,9 @@ class Flow(BridgeObject):
             parts.append(Part(step=step, deed=deed, instead=instead[0] if instead else None))
         return Plan(kind=self._kind, options=self._options, input=self._schema, parts=tuple(parts))
 
-    def _sound(self) -> Plan:
+    async def _sound(self) -> Plan:
         """Its plan. Raises `BridgeError` for the first thing that keeps it from running."""
+        await templates()
         plan = self.plan()
         for problem in problems(plan):
             where = f"step '{problem.step}': " if problem.step else ""
@@ -162,7 +165,7 @@ class Flow(BridgeObject):
     async def _begin(
         self, ctx: CallContext, values: dict[str, Any], options: RunOptions
     ) -> AsyncGenerator[Happening, None]:
-        plan = self._sound()
+        plan = await self._sound()
         if plan.input:
             await plan.input.check(values, "input")
         execution = await engine()
@@ -173,7 +176,7 @@ class Flow(BridgeObject):
                 yield happening
 
     async def _resume(self, ctx: CallContext, run: str) -> AsyncGenerator[Happening, None]:
-        plan = self._sound()
+        plan = await self._sound()
         execution = await engine()
         store = execution.Store(self._config, owner(self._config, ctx))
         resumed = execution.resume(Performer(ctx), plan, run, store)
@@ -202,12 +205,13 @@ async def _beside(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     work = asyncio.create_task(fill(), context=without_clock())
     try:
         while not (work.done() and queue.empty()):
-            with off_the_clock():  # each piece of the work has a clock of its own
-                thing = asyncio.create_task(queue.get())
-                await asyncio.wait({thing, work}, return_when=asyncio.FIRST_COMPLETED)
-            if thing.done():
-                yield thing.result()
-            else:
+            thing = asyncio.create_task(queue.get())
+            try:
+                with off_the_clock():  # each piece of the work has a clock of its own
+                    await asyncio.wait({thing, work}, return_when=asyncio.FIRST_COMPLETED)
+                if thing.done():
+                    yield thing.result()
+            finally:
                 thing.cancel()
         work.result()
     finally:

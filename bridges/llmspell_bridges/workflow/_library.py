@@ -1,4 +1,4 @@
-"""LangGraph, imported late and kept quiet."""
+"""LangGraph and Jinja, imported late; LangGraph kept quiet."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ async def engine() -> Any:
     os.environ.update(_ENVIRONMENT)
     found: list[Any] = await imported("workflows", f"{__package__}._execution")
     return found[0]
+
+
+async def templates() -> None:
+    """Have Jinja imported, in a thread, before `_template` uses it. Raises as `engine`."""
+    await imported("workflows", "jinja2.sandbox")

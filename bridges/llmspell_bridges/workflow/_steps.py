@@ -102,7 +102,7 @@ class Performer:
         async def attempt(_: int) -> Output:
             trial.attempts += 1
             try:
-                output = await _within(deed.work.timeout, self._do(deed, trial))
+                output = await self._do(deed, trial)
                 if deed.output:
                     await deed.output.check(output.value, "output")
             except BridgeError as error:
@@ -115,20 +115,25 @@ class Performer:
         return await repeat(attempt, retry, retry.attempts, left, _may_repeat(retry))
 
     async def _do(self, deed: Deed, trial: _Trial) -> Output:
-        work, context = deed.work, trial.context
         if deed.workflow:  # whose own steps take the room
-            given = self._rendered(work.args, "args", context)
-            return await trial.nested(deed.workflow, context["input"] if given is None else given)
+            given = self._rendered(deed.work.args, "args", trial.context)
+            values = trial.context["input"] if given is None else given
+            return await _within(deed.work.timeout, trial.nested(deed.workflow, values))
         async with self._room:
-            if work.run:
-                return Output(value=await self.ctx.invoke(work.run, context))
-            if work.tool:
-                return await self._tool(work.tool, self._rendered(work.args or {}, "args", context))
-            prompt = self._rendered(work.prompt, "prompt", context)
-            if deed.agent:
-                return _answer(await deed.agent.run(self.ctx, prompt))
-            llm = self.ctx.bridge("llm", LlmBridge)
-            return _answer(await llm.complete(self.ctx, model_request(work, prompt)))
+            return await _within(deed.work.timeout, self._ask(deed, trial.context))
+
+    async def _ask(self, deed: Deed, context: Mapping[str, Any]) -> Output:
+        """What a function, a tool, an agent or a model says."""
+        work = deed.work
+        if work.run:
+            return Output(value=await self.ctx.invoke(work.run, context))
+        if work.tool:
+            return await self._tool(work.tool, self._rendered(work.args or {}, "args", context))
+        prompt = self._rendered(work.prompt, "prompt", context)
+        if deed.agent:
+            return _answer(await deed.agent.run(self.ctx, prompt))
+        llm = self.ctx.bridge("llm", LlmBridge)
+        return _answer(await llm.complete(self.ctx, model_request(work, prompt)))
 
     async def _tool(self, name: str, args: dict[str, Any]) -> Output:
         found = await self.ctx.bridge("tools", ToolsBridge).call(self.ctx, name, args)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from llmspell_bridges import Bridge
+from llmspell_bridges import Bridge, ScriptError
 from llmspell_bridges.workflow import WorkflowBridge, WorkflowConfig
+from llmspell_protocol import ErrorInfo
 from tests.bridges.host import Host
 
 
@@ -28,9 +30,12 @@ class Functions:
 
     async def invoke(self, function: int, args: bytes) -> bytes:
         """Call one, be it a coroutine or not."""
-        found = self._functions[function - 1](*msgspec.msgpack.decode(args))
-        if inspect.isawaitable(found):
-            found = await found
+        try:
+            found = self._functions[function - 1](*msgspec.msgpack.decode(args))
+            if inspect.isawaitable(found):
+                found = await found
+        except ArithmeticError as error:  # what a test makes fail
+            raise ScriptError(ErrorInfo("Internal", str(error))) from error
         return msgspec.msgpack.encode(found)
 
 
@@ -52,6 +57,19 @@ class Flow:
     async def run(self, values: dict[str, Any] | None = None, **options: Any) -> Any:
         """Run it."""
         return await self._call("run", values or {}, options)
+
+    @contextlib.asynccontextmanager
+    async def progress(self) -> AsyncGenerator[AsyncGenerator[Any, None], None]:
+        """Run it, and read what it tells."""
+        stream = self._stage.host.open("workflow.flow.run_with_progress", self._number)
+
+        async def events() -> AsyncGenerator[Any, None]:
+            async for chunk in stream:
+                yield msgspec.msgpack.decode(chunk)
+
+        async with contextlib.aclosing(events()) as found:
+            yield found
+        await stream.aclose()
 
     async def resume(self, run: str) -> Any:
         """Go on with a kept run."""

@@ -275,6 +275,75 @@ def test_a_cancelled_call_ends_its_steps(stage: Stage) -> None:
     assert after == []
 
 
+def test_a_workflow_that_takes_too_long_is_a_step_that_does(stage: Stage) -> None:
+    ended = asyncio.Event()
+
+    async def endless(_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def main() -> Any:
+        inner = await (await stage.flow()).step("i", endless)
+        flow = await stage.flow()
+        await flow.step("o", workflow=inner.handle, timeout=0.05, on_error="continue")
+        return await flow.run(id="x")
+
+    found = stage.run(main)["steps"]["o"]
+    assert (found["status"], found["error"]["kind"]) == ("failed", "Timeout")
+    assert ended.is_set()
+
+
+# --- progress ---
+
+
+def test_progress_is_told_while_the_workflow_runs(stage: Stage) -> None:
+    gate = asyncio.Event()
+
+    async def main() -> list[str]:
+        flow = await (await stage.flow()).step("a", lambda _: 1)
+        await flow.step("b", lambda _: gate.wait())
+        told = []
+        async with flow.progress() as events:
+            while "step_started b" not in told:
+                event = await anext(events)
+                told.append(f"{event['event']} {event.get('step', '')}")
+            assert not gate.is_set()
+            gate.set()
+            told += [event["event"] async for event in events]
+        return told
+
+    assert stage.run(main) == [
+        "started ",
+        "step_started a",
+        "step_finished a",
+        "step_started b",
+        "step_finished",
+    ]
+
+
+def test_each_attempt_that_fails_is_told(stage: Stage) -> None:
+    async def main() -> list[tuple[str, int | None, str | None]]:
+        flow = await stage.flow()
+        await flow.step(
+            "a",
+            lambda _: 1 / 0,
+            retry={"attempts": 2, "base_delay": 0, "on": ["Internal"]},
+            on_error="skip",
+        )
+        async with flow.progress() as events:
+            found = [event async for event in events if "step" in event]
+        return [(e["event"], e.get("attempt"), e.get("status")) for e in found]
+
+    assert stage.run(main) == [
+        ("step_started", None, None),
+        ("step_failed", 1, None),
+        ("step_failed", 2, None),
+        ("step_finished", None, "skipped"),
+    ]
+
+
 # --- bounds -----------------------------------------------------------------------------------
 
 
