@@ -6,16 +6,14 @@ const config = {
     max_tokens: Number(env.LLM_MAX_TOKENS ?? 1000)
 };
 
-const response = await llm.complete({
+const agent = await llm.agent({
     model: config.model,
     temperature: config.temperature,
     max_tokens: config.max_tokens,
-    messages: [
-        {role: "system", content: `You are configured with: ${json.encode(config)}`},
-        {role: "user", content: params.query ?? "Hello!"}
-    ]
+    system: `You are configured with: ${json.encode(config)}`
 });
 
+const response = await agent.run(params.query ?? "Hello!");
 return {
     config,
     response: response.content

@@ -6,16 +6,14 @@ local config = {
     max_tokens = tonumber(env.LLM_MAX_TOKENS) or 1000
 }
 
-local response = llm.complete({
+local agent = llm.agent({
     model = config.model,
     temperature = config.temperature,
     max_tokens = config.max_tokens,
-    messages = {
-        {role = "system", content = "You are configured with: " .. json.encode(config)},
-        {role = "user", content = params.query or "Hello!"}
-    }
+    system = "You are configured with: " .. json.encode(config)
 })
 
+local response = agent:run(params.query or "Hello!")
 return {
     config = config,
     response = response.content

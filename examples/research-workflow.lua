@@ -1,4 +1,4 @@
--- llmspell-supervisor run examples/research-workflow.lua --allow-bridge llm --allow-bridge tools --allow-bridge workflow
+-- llmspell-supervisor run examples/research-workflow.lua --allow-bridge llm --allow-bridge tools --allow-bridge workflow --allow-bridge fs --allow-write . --param topic="AI safety research"
 -- Three agents, one after the other; each prompt takes up what the one before has said.
 local flow = workflow.sequential({
     name = "comprehensive_research"
@@ -30,6 +30,7 @@ flow:add_step({
     name = "report",
     agent = llm.agent({
         model = "gpt-4",
+        tools = {"file_write"},
         system = "You are a technical writer"
     }),
     prompt = "Create a structured report from this summary: {{summarize.output}}",

@@ -18,6 +18,8 @@ from ._interface import Bridge
 GROUP: Final = "llmspell.bridges"
 
 _OURS: Final = {
+    "fs": "llmspell_bridges.fs:FsBridge",
+    "http": "llmspell_bridges.http:HttpBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
     "tools": "llmspell_bridges.tools:ToolsBridge",
     "workflow": "llmspell_bridges.workflow:WorkflowBridge",

@@ -111,7 +111,6 @@ class CallContext(Struct, frozen=True, kw_only=True):
     budget: Budget
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
-
     script: Script | None = None
     """What `invoke` calls; none where there is no script, as when a bridge is used by itself."""
     run: RunState = msgspec.field(default_factory=RunState)

@@ -29,6 +29,11 @@ def check_url(url: str, *, allow_domain: tuple[str, ...], require_tls: bool, fie
     if parts.scheme != "https" and require_tls:
         message = f"{field}: plain http to {host} is refused: require_tls is on"
         raise BridgeError("Policy", message, field=field)
+    check_host(host, allow_domain=allow_domain, field=field)
+
+
+def check_host(host: str, *, allow_domain: tuple[str, ...], field: str) -> None:
+    """Refuse a host, in lower case, that the policy does not grant. Raises as `check_url`."""
     if not any(_covers(pattern.lower(), host) for pattern in allow_domain):
         message = f"{field}: {host} is not granted; grant it with --allow-domain {host}"
         raise BridgeError("Policy", message, field=field)

@@ -33,6 +33,7 @@ class Host:
             policy=self.policy,
             budget=self.budget,
             model=model,
+            bridges=self.registry.granted(self.policy.allow_bridges),
         )
 
     async def call(self, method: str, *args: Any) -> Any:
@@ -54,11 +55,14 @@ class Host:
         return chunks, msgspec.msgpack.decode(stream.closing)
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Run `work` on an event loop of its own and close the bridges."""
+        """Run `work` on an event loop of its own, end the run and close the bridges."""
 
         async def main() -> T:
             async with self.registry:
-                return await work()
+                try:
+                    return await work()
+                finally:
+                    await self.context.run.close()
 
         return asyncio.run(main())
 

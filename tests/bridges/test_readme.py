@@ -66,5 +66,6 @@ def test_the_example_with_functions_and_objects_works() -> None:
 def test_every_module_is_on_the_map() -> None:
     text = README.read_text()
     root = README.parent / "llmspell_bridges"
-    ours = [*root.glob("_[a-z]*.py"), *(root / "llm").glob("_[a-z]*.py")]
+    folders = (root, root / "llm", root / "fs", root / "http")
+    ours = [module for folder in folders for module in folder.glob("_[a-z]*.py")]
     assert [m.name for m in ours if m.name not in text] == []

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.command import Command, plain_environment
 from tests.support.model_server import Answer, ModelServer, Refusal, Scripted
+from tests.support.search_server import SearchServer
 from tests.support.warm import WarmCommand
 
 pytestmark = pytest.mark.xdist_group("examples")  # one warm command for all
@@ -36,6 +37,20 @@ class Case:
     value: Any = None
     asked: Callable[[dict[str, Any]], object] = bool
     """Whether the last request to the model was the right one."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What it writes, below the folder that it is run in."""
+
+
+FINDINGS = "Qubits hold. " * 20
+
+
+def _calls(name: str, **arguments: Any) -> Answer:
+    """The model asks for a tool."""
+    return Answer("", tool_calls=((name, json.dumps(arguments)),))
+
+
+def _said(body: dict[str, Any]) -> list[str]:
+    return [message.get("content") or "" for message in body["messages"]]
 
 
 RESEARCH = ("research", "summarize", "report")
@@ -90,13 +105,20 @@ CASES = {
         asked=lambda body: body["response_format"]["type"] == "json_schema",
     ),
     "research-workflow": Case(
-        answers=(Answer("They fly."), Answer("Fly."), Answer("# Owls fly")),
-        arguments=("--param", "topic=owls", *granted("llm", "tools", "workflow")),
-        lines=("Workflow completed:", *(f"- {s}: completed" for s in RESEARCH)),
-        value="# Owls fly",
-        asked=lambda body: (
-            body["messages"][-1]["content"] == "Create a structured report from this summary: Fly."
+        answers=(
+            Answer("They fly."),
+            Answer("Fly."),
+            _calls("file_write", path="owls.md", text="# Owls fly"),
+            Answer("It is in owls.md."),
         ),
+        arguments=(
+            *granted("llm", "tools", "workflow", "fs"),
+            *("--allow-write", ".", "--param", "topic=owls"),
+        ),
+        lines=("Workflow completed:", *(f"- {s}: completed" for s in RESEARCH)),
+        value="It is in owls.md.",
+        asked=lambda body: "Create a structured report from this summary: Fly." in _said(body),
+        files={"owls.md": "# Owls fly"},
     ),
     "resumable-workflow": Case(
         answers=(Answer("There was."), Answer("There came."), Answer("The end.")),
@@ -104,8 +126,45 @@ CASES = {
         lines=("written: opening", "written: middle", "written: ending"),
         value="There was. There came. The end.",
         asked=lambda body: (
-            body["messages"][-1]["content"]
-            == "End this story, in one sentence: There was. There came."
+            _said(body) == ["End this story, in one sentence: There was. There came."]
+        ),
+    ),
+    "research-agent": Case(
+        answers=(_calls("web_search", query="qubits", max_results=1), Answer(FINDINGS)),
+        arguments=(
+            *("--allow-bridge", "llm", "--allow-bridge", "tools", "--allow-bridge", "fs"),
+            *("--allow-write", ".", "--param", "topic=quantum computing"),
+        ),
+        lines=("Research completed and saved!",),
+        value={
+            "topic": "quantum computing",
+            "summary": FINDINGS[:200] + "...",
+            "status": "completed",
+        },
+        asked=lambda body: "https://pages.example/0" in _said(body)[-1],
+        files={"research/quantum_computing.md": FINDINGS},
+    ),
+    "agent-tools": Case(
+        answers=(
+            _calls("in_stock", animal="owl"),
+            _calls("sell", animal="owl"),
+            Answer("Here is your owl."),
+        ),
+        lines=("in_stock said 3", 'sell said {"left":2}', "Here is your owl."),
+        value={"owls": 2, "turns": 3, "tokens": 36},
+        asked=lambda body: _said(body)[-1] == '{"left":2}',
+    ),
+    "chat": Case(
+        answers=(Answer("Upstairs, Ada."), Answer("You are Ada.")),
+        lines=(
+            "> I am Ada. Where is the library?",
+            "Upstairs, Ada.",
+            "> Who am I?",
+            "You are Ada.",
+        ),
+        value=4,
+        asked=lambda body: (
+            _said(body)[1:3] == ["I am Ada. Where is the library?", "Upstairs, Ada."]
         ),
     ),
     "image-question": Case(
@@ -121,10 +180,19 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def config(tmp_path: Path, server: ModelServer) -> Path:
-    """A config file that knows the server as the provider `scripted`."""
+def search() -> Iterator[SearchServer]:
+    with SearchServer() as running:
+        yield running
+
+
+@pytest.fixture
+def config(tmp_path: Path, server: ModelServer, search: SearchServer) -> Path:
+    """A config file that knows the servers: as the provider `scripted`, and for the web."""
     path = tmp_path / "config.toml"
-    path.write_text(f'[llm.providers.scripted]\nbase_url = "{server.base_url}"\n')
+    path.write_text(
+        f'[llm.providers.scripted]\nbase_url = "{server.base_url}"\n'
+        f'[tools]\nsearch_provider = "searxng"\nsearch_url = "{search.url}"\n'
+    )
     return path
 
 
@@ -175,6 +243,7 @@ def test_an_example_does_what_it_says(
     assert report["value"] == case.value
     assert len(server.requests) == len(case.answers)
     assert all(case.asked(received.body) for received in server.requests[-1:])
+    assert all((config.parent / p).read_text() == text for p, text in case.files.items())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

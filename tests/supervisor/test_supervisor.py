@@ -100,6 +100,36 @@ class Tools(Bridge):
             self.open -= 1
 
 
+class Keeper(Bridge):
+    """Keeps something for each run."""
+
+    name: ClassVar[str] = "keeper"
+
+    def __init__(self) -> None:
+        super().__init__(BridgeConfig())
+        self.closed: list[int] = []
+
+    @method
+    async def count(self, ctx: CallContext) -> int:
+        """How often this run has called."""
+        held = ctx.state("keeper", lambda: Kept(self.closed))
+        held.calls += 1
+        return held.calls
+
+
+class Kept:
+    """What a run keeps."""
+
+    def __init__(self, closed: list[int]) -> None:
+        self.calls = 0
+        self._closed = closed
+
+    async def close(self) -> None:
+        """Tell, and fail as a bug would."""
+        self._closed.append(self.calls)
+        raise RuntimeError("a bug in closing")
+
+
 def cast(source: str, engine: str, **policy: Any) -> RunReport:
     """Run a spell that may call `tools`."""
 
@@ -401,3 +431,31 @@ def test_a_spell_is_parsed_without_a_missing_layer_only_when_asked_to() -> None:
     problem = asyncio.run(scenario())
     assert problem is not None
     assert problem.line == 1
+
+
+# --- what bridges keep for a run ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [
+        ("keeper.count() return keeper.count()", "ok"),
+        ("keeper.count() keeper.count() error('x')", "script_error"),
+        ("keeper.count() keeper.count() while true do end", "cpu_limit"),
+    ],
+)
+def test_what_a_bridge_keeps_is_one_runs_own_and_closed_at_its_end(
+    source: str, verdict: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with Supervisor() as supervisor:
+            keeper = Keeper()
+            supervisor.bridges.add(keeper)
+            policy = Policy(allow_bridges=("keeper",), cpu=0.2)
+            for runs in (1, 2):
+                report = await supervisor.run(spell(source), policy=policy)
+                assert report.verdict == verdict
+                assert keeper.closed == [2] * runs
+
+    asyncio.run(scenario())
+    assert "did not close" in caplog.text

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from .._errors import BridgeError
-from ._secret import redact
+from .._secret import redact
 
 if TYPE_CHECKING:
     from ._routing import Route

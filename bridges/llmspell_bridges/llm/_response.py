@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .._errors import BridgeError
-from ._secret import masked
+from .._secret import masked
 from ._types import (
     AnswerMessage,
     CompletionDelta,

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from .._domains import is_loopback
 from .._errors import BridgeError
+from .._secret import Secret, hidden
 from ._config import ProviderConfig
-from ._secret import Secret, hidden
 from ._types import ModelInfo, ModelsResponse
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from .._errors import BridgeError
+from .._secret import StreamMask, masked
 from . import _response
-from ._secret import StreamMask, masked
 from ._types import CompletionDelta, ToolCallDelta
 
 if TYPE_CHECKING:

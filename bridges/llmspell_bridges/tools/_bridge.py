@@ -56,7 +56,7 @@ class ToolsBridge(BuiltinTools):
         self, ctx: CallContext, name: Annotated[str, Meta(description="of the tool, exactly")]
     ) -> Health:
         """Whether a tool can be used here: its package is installed, its key is set."""
-        return await self.toolbox(ctx).get(name).health()
+        return await self.toolbox(ctx).get(name).health(ctx)
 
     @method
     async def register(self, ctx: CallContext, tool: ToolOptions) -> None:

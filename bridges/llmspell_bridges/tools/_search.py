@@ -36,8 +36,8 @@ async def search(
     config: ToolsConfig, ctx: CallContext, query: str, most: int, wanted: SearchFilter
 ) -> SearchResponse:
     """Up to `most` pages. Raises `BridgeError`."""
+    from .._secret import masked
     from ..llm._errors import explain
-    from ..llm._secret import masked
 
     if lack := await missing(config):
         raise BridgeError("Configuration", f"web_search: {lack}")
@@ -101,8 +101,8 @@ def _missing(config: ToolsConfig) -> str:
 
 
 def _route(config: ToolsConfig) -> Route:
+    from .._secret import Secret
     from ..llm._routing import Route
-    from ..llm._secret import Secret
 
     key = os.environ.get(config.search_key_env) if config.search_key_env else None
     provider = config.search_provider or ""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 B = TypeVar("B")
 
+Missing = Callable[[B, "CallContext"], Awaitable[str]]
+"""Tells what a tool of some bridge lacks in a run."""
+
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 """What a tool may be called: what every provider of models takes."""
 
@@ -48,7 +51,7 @@ class Tool(ABC):
     async def execute(self, ctx: CallContext, arguments: Any) -> Any:
         """Do it, with what `check` has returned. Raises `BridgeError`, `BudgetExceeded`."""
 
-    async def missing(self) -> str:
+    async def missing(self, ctx: CallContext) -> str:  # noqa: ARG002 - for those that ask it
         """What it lacks here, and how to get it; empty if nothing."""
         return ""
 
@@ -64,9 +67,9 @@ class Tool(ABC):
             return Validity(valid=False, message=error.message, field=error.field or msgspec.UNSET)
         return Validity(valid=True)
 
-    async def health(self) -> Health:
+    async def health(self, ctx: CallContext) -> Health:
         """Whether it can be used here."""
-        missing = await self.missing()
+        missing = await self.missing(ctx)
         return Health(healthy=False, message=missing) if missing else Health(healthy=True)
 
     def info(self) -> ToolInfo:
@@ -84,9 +87,7 @@ class BuiltinTool(Tool, Generic[B]):
 
     source = "builtin"
 
-    def __init__(
-        self, owner: B, function: Callable[..., Any], missing: Callable[[B], Awaitable[str]]
-    ) -> None:
+    def __init__(self, owner: B, function: Callable[..., Any], missing: Missing[B]) -> None:
         """`missing` says what the tool lacks here."""
         self._owner = owner
         self._function = function
@@ -117,9 +118,9 @@ class BuiltinTool(Tool, Generic[B]):
         """Call the method."""
         return await self._function(self._owner, ctx, *arguments)
 
-    async def missing(self) -> str:
+    async def missing(self, ctx: CallContext) -> str:
         """What the tool's own check says."""
-        return await self._missing(self._owner)
+        return await self._missing(self._owner, ctx)
 
 
 def _shape(function: Callable[..., Any], signature: Signature) -> type[msgspec.Struct]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-MODULES: Final[tuple[str, ...]] = ("bridges", "memory", "peers", "system")
+MODULES: Final[tuple[str, ...]] = ("bridges", "files", "memory", "peers", "system")
 
 
 def load() -> None:

@@ -60,6 +60,10 @@ class Case:
     policy: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[Scripted, ...] = ()
     """What the model says, call by call. Each language gets them anew, and must use them up."""
+    folder: bool = False
+    """The bridge `fs` is granted, with a new directory to read and write."""
+    web: bool = False
+    """The bridge `http` is granted, and a web server whose address is `params.web`."""
     differs: Differs | None = None
 
     def expected(self, language: Language) -> Case:

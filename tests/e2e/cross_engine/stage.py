@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.model_server import ModelServer, Received
+from tests.support.web_server import Reply, Request, WebServer, page
 
 LANGUAGES: tuple[Language, ...] = ("lua", "javascript")
 MODEL = "model"
@@ -41,10 +43,13 @@ class Outcome:
 class Stage:
     """Runs cases, one after the other."""
 
-    def __init__(self, runner: asyncio.Runner, supervisor: Supervisor, server: ModelServer) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, supervisor: Supervisor, server: ModelServer, web: WebServer
+    ) -> None:
         self._runner = runner
         self._supervisor = supervisor
         self._server = server
+        self._web = web
 
     def run(self, case: Case) -> dict[Language, Outcome]:
         """Run a case in each language, each in a fresh worker."""
@@ -63,8 +68,18 @@ class Stage:
         server, seen = self._server, len(self._server.requests)
         server.script(MODEL, *case.answers)
         spell = Spell.from_text(case.source(language), language, SPELL)
-        policy = Policy(**{"allow_bridges": ("llm", "tools", "echo", "puppet"), **case.policy})
-        report = await self._supervisor.run(spell, params=case.params, policy=policy)
+        with tempfile.TemporaryDirectory(prefix="llmspell-case-") as folder:
+            granted = {"allow_bridges": ("llm", "tools", "echo", "puppet"), **case.policy}
+            if case.folder:
+                places = {"allow_read": (folder,), "allow_write": (folder,)}
+                granted = {**granted, **places, "allow_bridges": ("fs", "tools")}
+            params = case.params
+            if case.web:
+                domains = ("127.0.0.1", "localhost")
+                granted = {**granted, "allow_bridges": ("http", "tools"), "allow_domain": domains}
+                params = {**params, "web": f"http://127.0.0.1:{self._web.port}"}
+            policy = Policy(**granted)
+            report = await self._supervisor.run(spell, params=params, policy=policy)
         requests = [received.body for received in server.requests[seen:]]
         requests.sort(key=json.dumps)  # calls that are open together arrive in any order
         for _ in case.answers[len(requests) :]:  # or the next case would get them
@@ -113,10 +128,37 @@ def exact(value: Any) -> str:
     return repr(value)
 
 
+def _replies() -> dict[str, Reply]:
+    """What the web server answers."""
+
+    def echo(request: Request) -> bytes:
+        mine = request.headers.get("x-mine", "-")
+        seen = {"method": request.method, "path": request.path, "mine": mine}
+        return page(json.dumps({**seen, "body": request.body.decode()}).encode())
+
+    def chunked(_: Request) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        yield b"3\r\nGr\xc3\r\n4\r\n\xbc\xc3\x9fe\r\n0\r\n\r\n"
+
+    return {
+        "/hello": page(b"hello", x_one="1"),
+        "/head": b"HTTP/1.1 200 OK\r\nx-one: 1\r\n\r\n",
+        "/echo": echo,
+        "/mirror": lambda request: page(request.body),
+        "/chunked": chunked,
+        "/secret": lambda request: page(request.headers["authorization"].encode()),
+    }
+
+
 @contextmanager
 def open_stage() -> Iterator[Stage]:
     """A stage with everything that it needs; all of it is gone afterwards."""
-    with ModelServer() as server, asyncio.Runner() as runner, TemporaryDirectory() as state:
+    with (
+        ModelServer() as server,
+        WebServer(_replies()) as web,
+        asyncio.Runner() as runner,
+        TemporaryDirectory() as state,
+    ):
         provider = {"base_url": server.base_url, "max_retries": 0}
         settings = {
             "default_model": f"scripted/{MODEL}",
@@ -124,11 +166,16 @@ def open_stage() -> Iterator[Stage]:
             "aliases": {"writer": f"scripted/{MODEL}"},
             "providers": {"scripted": provider},
         }
-        supervisor = Supervisor(Config(bridges={"llm": settings, "workflow": {"directory": state}}))
+        mine = {"env": "CROSS_ENGINE_TOKEN", "scheme": "http", "host": "127.0.0.1",
+                "port": web.port}  # fmt: skip
+        permitted = [f"127.0.0.1:{web.port}"]
+        http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
+        kept = {"directory": state}
+        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http, "workflow": kept}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())
         try:
-            yield Stage(runner, supervisor, server)
+            yield Stage(runner, supervisor, server, web)
         finally:
             runner.run(supervisor.__aexit__())

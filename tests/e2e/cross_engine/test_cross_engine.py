@@ -12,6 +12,7 @@ from tests.e2e.cross_engine import (
     agents,
     console,
     errors,
+    files,
     functions,
     json_library,
     limits,
@@ -24,6 +25,7 @@ from tests.e2e.cross_engine import (
     util_library,
     values_in,
     values_out,
+    web,
     workflow_errors,
     workflows,
     world,
@@ -50,6 +52,8 @@ THEMES = (
     limits,
     workflows,
     workflow_errors,
+    files,
+    web,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")

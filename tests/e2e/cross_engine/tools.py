@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.bridges.tools.documents import pdf, png
 from tests.e2e.cross_engine.case import Failed, caught, gives
 
 SUM_LUA = """tools.register({
@@ -176,6 +177,134 @@ CASES = (
             kind="Validation",
             field="handler",
             message="tools.register: handler: must be a function",
+        ),
+    ),
+    gives(
+        "tools for files",
+        'local n = tools.file_write("a/b.md", "owls") return {n, tools.file_read("a/b.md"), '
+        '#tools.file_list("a"), tools.file_search("**/*.md", "owl")}',
+        'const n = await tools.fileWrite("a/b.md", "owls"); return [n, await tools.fileRead("a/b.md"), '
+        '(await tools.fileList("a")).length, await tools.fileSearch("**/*.md", "owl")]',
+        [4, "owls", 1, ["a/b.md"]],
+        folder=True,
+    ),
+    caught(
+        "a tool for files goes where the spell may go",
+        'tools.file_write("/etc/passwd", "x")',
+        'await tools.file_write("/etc/passwd", "x")',
+        Failed(
+            kind="Policy",
+            field="path",
+            message="path: '/etc' is in no directory that is granted for writing; "
+            "grant one with --allow-write /",
+        ),
+        folder=True,
+    ),
+    caught(
+        "a tool for files with a wrong type",
+        "tools.file_read(7)",
+        "await tools.file_read(7)",
+        Failed(
+            kind="Validation",
+            field="path",
+            message="tools.file_read: path: expected string, got integer",
+        ),
+        folder=True,
+    ),
+    gives(
+        "a tool for the web",
+        'local r = tools.http_request(params.web .. "/hello") return {r.status, r.body}',
+        "const r = await tools.httpRequest(params.web + '/hello'); return [r.status, r.body]",
+        [200, "hello"],
+        web=True,
+    ),
+    caught(
+        "a tool for the web goes where the spell may go",
+        'tools.http_request("https://evil.example/")',
+        'await tools.http_request("https://evil.example/")',
+        Failed(
+            kind="Policy",
+            field="url",
+            message="url: evil.example is not granted; grant it with --allow-domain evil.example",
+        ),
+        web=True,
+    ),
+    *(
+        gives(
+            f"tools.{name}",
+            f"return tools.{name}({lua}){tail}",
+            f"return (await tools.{name}({js})){tail}",
+            value,
+        )
+        for name, lua, js, tail, value in (
+            ("csv_format", '{{"a", "b"}, {1, 2}}', '[["a", "b"], [1, 2]]', "", "a,b\n1,2\n"),
+            (
+                "datetime",
+                '"2026-01-31T12:00:00Z"',
+                '"2026-01-31T12:00:00Z"',
+                ".weekday",
+                "Saturday",
+            ),
+            ("html_to_text", '"<b>Owls</b>"', '"<b>Owls</b>"', "", "**Owls**\n"),
+            ("json_query", '{a = {1, 2}}, "a[1]"', '{ a: [1, 2] }, "a[1]"', "", 2),
+            ("text_diff", '"a", "a"', '"a", "a"', "", ""),
+        )
+    ),
+    *(
+        caught(
+            f"tools.{name} with a wrong type",
+            f"tools.{name}({lua})",
+            f"await tools.{name}({js})",
+            Failed(kind="Validation", field=field, message=message),
+        )
+        for name, lua, js, field, message in (
+            *(
+                (name, lua, js, field, f"tools.{name}: {field}: expected {kind}, got integer")
+                for name, lua, js, field, kind in (
+                    ("csv_format", "7", "7", "rows", "list"),
+                    ("csv_parse", "7", "7", "text", "string"),
+                    ("datetime", "7", "7", "at", "string"),
+                    ("html_to_text", "7", "7", "html", "string"),
+                    ("json_query", "{}, 7", "[], 7", "query", "string"),
+                    ("text_diff", '7, ""', '7, ""', "before", "string"),
+                    ("web_search", "7", "7", "query", "string"),
+                )
+            ),
+            ("image_info", "7", "7", "data", "data: must be bytes, or base64 text"),
+            ("pdf_text", "7", "7", "data", "data: must be bytes, or base64 text"),
+        )
+    ),
+    *(
+        gives(
+            f"tools.{name} that fails",
+            f"local ok, e = pcall(tools.{name}, {lua}) return {{e.kind, e.field}}",
+            f"try {{ await tools.{name}({js}) }} catch (e) {{ return [e.kind, e.field] }}",
+            ["Validation", field],
+        )
+        for name, lua, js, field in (
+            ("csv_format", "{1}", "[1]", "rows"),
+            ("csv_parse", '"a,a\\n1,2"', '"a,a\\n1,2"', "text"),
+            ("datetime", '"soon"', '"soon"', "at"),
+            ("image_info", '"AAAA"', '"AAAA"', "data"),
+            ("json_query", '{}, "["', '[], "["', "query"),
+            ("pdf_text", '"AAAA"', '"AAAA"', "data"),
+        )
+    ),
+    gives(
+        "what a PDF and an image say",
+        "return {tools.pdf_text(params.pdf).text, tools.image_info(params.png).width}",
+        "return [(await tools.pdfText(params.pdf)).text, (await tools.imageInfo(params.png)).width]",
+        ["Owls", 1],
+        params={"pdf": pdf("Owls"), "png": png(1, 1)},
+    ),
+    caught(
+        "tools.web_search without a provider",
+        'tools.web_search("owls")',
+        'await tools.web_search("owls")',
+        Failed(
+            kind="Configuration",
+            message="web_search: nobody searches: set search_provider under [tools] in the config"
+            " file",
         ),
     ),
 )

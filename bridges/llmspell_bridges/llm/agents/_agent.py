@@ -189,7 +189,7 @@ class Agent(BridgeObject):
             field = error.field or msgspec.UNSET
             return Validity(valid=False, message=error.message, field=field)
         for tool in self.given:
-            if missing := await tool.missing():
+            if missing := await tool.missing(ctx):
                 message = f"{tool.name}: {missing}"
                 return Validity(valid=False, message=message, field="tools")
         return Validity(valid=True)

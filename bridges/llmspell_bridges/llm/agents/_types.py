@@ -101,7 +101,7 @@ class ToolUse(Struct, frozen=True, kw_only=True):
     ok: bool
 
 
-class AgentAnswer(TextAnswer, kw_only=True):
+class AgentAnswer(TextAnswer, frozen=True, kw_only=True):
     """The answer of an agent: a text, and what lies behind it."""
 
     data: Any = UNSET

@@ -38,11 +38,7 @@ def agent_host(
         **(settings or {}),
     }
     host = Host(load("llm", llm), load("tools"), allow_bridges=bridges, **policy)
-    host.context = replace(
-        host.context,
-        bridges=host.registry.granted(bridges),
-        script=Functions(*functions),
-    )
+    host.context = replace(host.context, script=Functions(*functions))
     return host
 
 

@@ -24,11 +24,6 @@ async def begin(host: Host, name: str | None = None, **options: Any) -> tuple[in
     return agent, handle(await host.call("llm.conversation", *given))
 
 
-async def close(host: Host) -> None:
-    """End the run."""
-    await host.context.run.close()
-
-
 def test_an_agent_remembers_what_was_said(server: ModelServer) -> None:
     server.script("m", Answer("Hello Ada!"), asks("calculator", {"expression": "1+1"}), Answer("2"))
     host = agent_host(server)
@@ -39,7 +34,6 @@ def test_an_agent_remembers_what_was_said(server: ModelServer) -> None:
         await host.call("llm.agent.run_with_context", agent, "1+1?", chat)
         turns = await host.call("llm.conversation.messages", chat["@object"])
         await host.call("llm.agent.run_with_context", agent, "Who am I?", chat)
-        await close(host)
         return turns
 
     assert host.run(work) == [
@@ -62,7 +56,6 @@ def test_a_conversation_that_is_cleared_is_empty(server: ModelServer) -> None:
         await host.call("llm.agent.run_with_context", agent, "first", chat)
         await host.call("llm.conversation.clear", chat["@object"])
         await host.call("llm.agent.run_with_context", agent, "second", chat)
-        await close(host)
 
     host.run(work)
     assert told(server) == [("user", "second")]
@@ -76,7 +69,6 @@ def test_a_stream_may_be_part_of_a_conversation(server: ModelServer) -> None:
         agent, chat = await begin(host)
         await host.drain("llm.agent.run_stream", agent, "first", chat)
         await host.drain("llm.agent.run_stream", agent, "second", chat)
-        await close(host)
 
     host.run(work)
     assert told(server) == [("user", "first"), ("assistant", "one"), ("user", "second")]
@@ -106,7 +98,6 @@ def test_what_fails_or_is_cancelled_leaves_no_trace_in_a_conversation(server: Mo
         with pytest.raises(asyncio.CancelledError):
             await task
         await host.call("llm.agent.run_with_context", agent, "second", chat)
-        await close(host)
 
     host.run(work)
     assert told(server) == [("user", "first"), ("assistant", "one"), ("user", "second")]
@@ -120,7 +111,6 @@ def test_a_named_conversation_outlives_the_run(server: ModelServer, tmp_path: Pa
         async def work(host: Host = host, text: str = text) -> None:
             agent, chat = await begin(host, "diary")
             await host.call("llm.agent.run_with_context", agent, text, chat)
-            await close(host)
 
         host.run(work)
     assert told(server) == [("user", "first"), ("assistant", "one"), ("user", "second")]
@@ -136,7 +126,6 @@ def test_another_spell_does_not_find_it(server: ModelServer, tmp_path: Path) -> 
     async def work() -> Any:
         agent, chat = await begin(host, "diary")
         await host.call("llm.agent.run_with_context", agent, "first", chat)
-        await close(host)
         host.context = replace(host.context, spell="other.lua", run=RunState())
         found = []
         for name in ("diary", "test.lua\ndiary", "../diary"):
@@ -146,7 +135,6 @@ def test_another_spell_does_not_find_it(server: ModelServer, tmp_path: Path) -> 
                 found.append(error.kind)
             else:
                 found.append(await host.call("llm.conversation.messages", chat["@object"]))
-        await close(host)
         return found
 
     assert host.run(work) == [[], "Validation", []]
@@ -180,7 +168,6 @@ def test_a_conversation_has_an_end(server: ModelServer, monkeypatch: pytest.Monk
         await host.call("llm.agent.run_with_context", agent, "first", chat)
         with pytest.raises(BridgeError) as caught:
             await host.call("llm.agent.run_with_context", agent, "second", chat)
-        await close(host)
         return caught.value
 
     assert host.run(work).kind == "Limit"

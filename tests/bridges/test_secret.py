@@ -11,8 +11,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from llmspell_bridges._secret import MASK, Secret, StreamMask, hidden, masked, redact
 from llmspell_bridges.llm._routing import Route
-from llmspell_bridges.llm._secret import MASK, Secret, StreamMask, hidden, masked, redact
 from llmspell_bridges.llm._types import EmbedResponse, ResponseMetadata, TokenUsage
 
 CANARY = "sk-canary-0123456789"
