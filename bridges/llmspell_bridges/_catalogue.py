@@ -28,6 +28,7 @@ _OURS: Final = {
     "storage": "llmspell_bridges.storage:StorageBridge",
     "tools": "llmspell_bridges.tools:ToolsBridge",
     "vector": "llmspell_bridges.vector:VectorBridge",
+    "workflow": "llmspell_bridges.workflow:WorkflowBridge",
 }
 
 

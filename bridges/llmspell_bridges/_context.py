@@ -28,6 +28,14 @@ class PolicyView(Protocol):
         """Time of one call; of one wait for the next chunk, when the call is a stream."""
 
     @property
+    def max_request(self) -> int:
+        """Bytes of the arguments of one call."""
+
+    @property
+    def max_concurrent(self) -> int:
+        """Calls that may be open at once."""
+
+    @property
     def max_response(self) -> int:
         """Bytes of one answer, or of one stream in all."""
 

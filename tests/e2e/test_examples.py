@@ -53,6 +53,14 @@ def _said(body: dict[str, Any]) -> list[str]:
     return [message.get("content") or "" for message in body["messages"]]
 
 
+RESEARCH = ("research", "summarize", "report")
+
+
+def granted(*bridges: str) -> tuple[str, ...]:
+    """Flags that grant bridges."""
+    return tuple(word for bridge in bridges for word in ("--allow-bridge", bridge))
+
+
 def _saw_the_image(body: dict[str, Any]) -> bool:
     text, image = body["messages"][0]["content"]
     address: str = image["image_url"]["url"]
@@ -95,6 +103,31 @@ CASES = {
         lines=("Orla, aged 312, casts:", "- Fog", "- Mend"),
         value=WIZARD,
         asked=lambda body: body["response_format"]["type"] == "json_schema",
+    ),
+    "research-workflow": Case(
+        answers=(
+            Answer("They fly."),
+            Answer("Fly."),
+            _calls("file_write", path="owls.md", text="# Owls fly"),
+            Answer("It is in owls.md."),
+        ),
+        arguments=(
+            *granted("llm", "tools", "workflow", "fs"),
+            *("--allow-write", ".", "--param", "topic=owls"),
+        ),
+        lines=("Workflow completed:", *(f"- {s}: completed" for s in RESEARCH)),
+        value="It is in owls.md.",
+        asked=lambda body: "Create a structured report from this summary: Fly." in _said(body),
+        files={"owls.md": "# Owls fly"},
+    ),
+    "resumable-workflow": Case(
+        answers=(Answer("There was."), Answer("There came."), Answer("The end.")),
+        arguments=granted("llm", "workflow"),
+        lines=("written: opening", "written: middle", "written: ending"),
+        value="There was. There came. The end.",
+        asked=lambda body: (
+            _said(body) == ["End this story, in one sentence: There was. There came."]
+        ),
     ),
     "research-agent": Case(
         answers=(_calls("web_search", query="qubits", max_results=1), Answer(FINDINGS)),
@@ -211,6 +244,24 @@ def test_an_example_does_what_it_says(
     assert len(server.requests) == len(case.answers)
     assert all(case.asked(received.body) for received in server.requests[-1:])
     assert all((config.parent / p).read_text() == text for p, text in case.files.items())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_workflow_that_was_stopped_goes_on_in_the_next_run(
+    language: str, server: ModelServer, config: Path, environment: dict[str, str], warm: WarmCommand
+) -> None:
+    command = run_arguments(f"resumable-workflow.{language}", config)
+    arguments = [*command, *granted("llm", "workflow")]
+    server.script("example", Answer("There was."), Answer("There came."), Refusal(400, "no ink"))
+    stopped = warm(*arguments, folder=config.parent, env=environment)
+    assert stopped.returncode == 1
+    assert stopped.stdout == "written: opening\nwritten: middle\n"
+    assert "step 'ending': " in stopped.stderr
+    server.script("example", Answer("The end."))
+    ended = warm(*arguments, folder=config.parent, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "written: ending\nThere was. There came. The end.\n"
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,15 +1,16 @@
-"""The command without its slowest part: a process that has imported the libraries forks for each run.
+"""The command without its slowest part: a process that has imported libraries forks for each run.
 
     with WarmCommand(environment, folder) as command:
         ran = command("run", "hello.lua", folder=folder, env=environment)
 
 A run has a process, arguments, a folder, an environment and standard streams of its own, and goes
 from the command's `main` to its exit code, as one that a user types. All that it is spared are the
-seconds of processor time that the import takes, which say nothing about the spell that is tested.
+seconds of processor time that the imports take, which say nothing about the spell that is tested.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -71,9 +72,11 @@ def serve() -> None:
     """Fork for each job that comes on standard input, and tell its exit code."""
     from llmspell_bridges.llm import _library
     from llmspell_bridges.llm.agents import _library as agents
+    from llmspell_bridges.workflow._library import engine
 
     _library.prefetch().result()
     agents._load()
+    asyncio.run(engine())
     for thread in set(threading.enumerate()) - {threading.main_thread()}:
         thread.join()  # the one that imported: a fork wants no other thread
     for line in sys.stdin:

@@ -25,15 +25,20 @@ come back together."""
 
 
 async def repeat(
-    attempt: Callable[[int], Awaitable[T]], retries: Retries, attempts: int, time_left: float
+    attempt: Callable[[int], Awaitable[T]],
+    retries: Retries,
+    attempts: int,
+    time_left: float,
+    again: Callable[[BaseException], bool] | None = None,
 ) -> T:
     """Await `attempt(1)`, `attempt(2)`, ... until one succeeds, and raise what the last one raised.
 
     Between two it waits as `retries` say, or as long as the provider asked for (`retry_after`); an
-    attempt that could only begin when `time_left` seconds are over is not made.
+    attempt that could only begin when `time_left` seconds are over is not made. `again` decides
+    which errors another attempt may cure, in place of the rule for models.
     """
     retrying = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(_may_repeat),
+        retry=tenacity.retry_if_exception(again or _may_repeat),
         stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(time_left),
         wait=_Wait(retries),
         reraise=True,

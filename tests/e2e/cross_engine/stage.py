@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -158,6 +159,7 @@ def open_stage() -> Iterator[Stage]:
         WebServer(_replies()) as web,
         asyncio.Runner() as runner,
         data_settings() as data,
+        TemporaryDirectory() as state,
     ):
         provider = {"base_url": server.base_url, "max_retries": 0}
         settings = {
@@ -170,7 +172,9 @@ def open_stage() -> Iterator[Stage]:
                 "port": web.port}  # fmt: skip
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
-        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http, **data}))
+        kept = {"directory": state}
+        bridges = {"llm": settings, "http": http, "workflow": kept, **data}
+        supervisor = Supervisor(Config(bridges=bridges))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())

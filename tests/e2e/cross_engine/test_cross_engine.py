@@ -32,6 +32,8 @@ from tests.e2e.cross_engine import (
     values_out,
     vector_bridge,
     web,
+    workflow_errors,
+    workflows,
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
@@ -54,6 +56,8 @@ THEMES = (
     tools,
     agents,
     limits,
+    workflows,
+    workflow_errors,
     files,
     web,
     sql_bridge,

@@ -1,0 +1,138 @@
+"""What wakes reactive workflows: changes of files, a timer, requests to a webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import operator
+import os
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Final
+
+from .._context import CallContext
+from .._errors import BridgeError
+from .._extras import imported
+from ._types import Event, Source
+
+if TYPE_CHECKING:
+    from ._config import WorkflowConfig
+    from ._hooks import Hooks
+
+_DEBOUNCE: Final = 100
+"""Milliseconds in which changes are gathered: one save of an editor is several changes."""
+_PROMPT: Final = 20
+"""Milliseconds without a further change after which the gathered ones are told."""
+
+_LOOK: Final = 100
+"""Milliseconds after which a watch without changes comes up to look whether it is still wanted."""
+
+MAX_WATCHES: Final = 16
+"""Directories watched at once: each takes one of the 40 threads that anyio lends, and one of the
+user's 128 inotify instances."""
+
+
+class Sources:
+    """Opens sources. One per bridge: all webhooks share a port."""
+
+    def __init__(self, config: WorkflowConfig) -> None:
+        self._config = config
+        self._hooks: Hooks | None = None
+        self._watches = 0
+
+    async def events(self, ctx: CallContext, source: Source) -> AsyncGenerator[Event, None]:
+        """The events of a source. Raises `BridgeError` for one that is not granted."""
+        async with contextlib.aclosing(await self._open(ctx, source)) as events:
+            count = 0
+            async for event in events:
+                yield event
+                count += event.event != "ready"
+                if source.times is not None and count >= source.times:
+                    return
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._hooks is not None:
+            await self._hooks.close()
+
+    async def _open(self, ctx: CallContext, source: Source) -> AsyncGenerator[Event, None]:
+        given = [name for name in ("path", "every", "webhook") if getattr(source, name) is not None]
+        if len(given) != 1:
+            said = f"not {' and '.join(given)}" if given else "and there is none"
+            message = f"a source has one of path, every and webhook, {said}"
+            raise BridgeError("Validation", message, field=given[1] if given else "path")
+        if source.path is not None:
+            return self._files(_granted(source.path, ctx.policy.allow_read))
+        if source.every is not None:
+            return _ticks(source.every)
+        assert source.webhook is not None
+        return (await self._listening()).requests(source.webhook)
+
+    async def _files(self, folder: str) -> AsyncGenerator[Event, None]:
+        if self._watches >= MAX_WATCHES:
+            message = f"{MAX_WATCHES} directories are watched already"
+            raise BridgeError("Limit", message, field="path")
+        self._watches += 1
+        try:
+            async with contextlib.aclosing(_changes(folder)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._watches -= 1
+
+    async def _listening(self) -> Hooks:
+        if self._config.webhook_port is None:
+            message = "webhooks are not granted: webhook_port of [workflow] names no port"
+            raise BridgeError("Policy", message, field="webhook")
+        (module,) = await imported("workflows", f"{__package__}._hooks")
+        if self._hooks is None:
+            self._hooks = module.Hooks(self._config)
+        return self._hooks
+
+
+def _granted(path: str, allowed: tuple[str, ...]) -> str:
+    """The real path of a directory below one that may be read. Raises `BridgeError`."""
+    real = os.path.realpath(path)
+    roots = [os.path.realpath(root) for root in allowed]
+    if not os.path.isabs(path) or not any(_is_below(real, root) for root in roots):
+        message = "path: this directory is not granted: an absolute path below allow_read is"
+        raise BridgeError("Policy", message, field="path")
+    if not os.path.isdir(real):
+        raise BridgeError("Validation", "path: there is no such directory", field="path")
+    return real
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.commonpath((path, root)) == root
+
+
+async def _changes(folder: str) -> AsyncGenerator[Event, None]:
+    """Changes of what is directly in a folder: below it, links could lead elsewhere."""
+    (watchfiles,) = await imported("workflows", "watchfiles")
+    watch = watchfiles.awatch(
+        folder,
+        watch_filter=None,
+        debounce=_DEBOUNCE,
+        step=_PROMPT,
+        rust_timeout=_LOOK,
+        yield_on_timeout=True,  # which tells, the first time, that it watches
+        recursive=False,
+    )
+    ready = False
+    async with contextlib.aclosing(watch) as found:
+        async for changes in found:
+            if not ready:
+                ready = True
+                yield Event(source="files", event="ready", path=folder)
+            for change, path in sorted(changes, key=operator.itemgetter(1)):
+                yield Event(source="files", event=change.raw_str(), path=path)
+
+
+async def _ticks(every: float) -> AsyncGenerator[Event, None]:
+    """One event each so many seconds; one that nobody could take in time is not made up for."""
+    loop = asyncio.get_running_loop()
+    due, number = loop.time(), 0
+    while True:
+        due = max(due + every, loop.time())
+        await asyncio.sleep(due - loop.time())
+        number += 1
+        yield Event(source="timer", event="tick", number=number)
