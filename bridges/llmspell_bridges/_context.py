@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class PolicyView(Protocol):
@@ -79,6 +79,16 @@ class CallContext(Struct, frozen=True, kw_only=True):
     budget: Budget
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
+    detail: dict[str, Any] = field(default_factory=dict)
+    """What `note` has gathered of this call."""
+
+    def note(self, **facts: str | float | bool | None) -> None:
+        """Add facts about this call to its record in the audit log, such as `domain="a.example"`.
+
+        Names and texts are kept in the log for good: never a secret, and of an address only the
+        host. `model`, `domain`, `read` and `write` (a path) are what a run is said to have needed.
+        """
+        self.detail.update(facts)
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ._config import Config, find_config
     from ._errors import (
+        AuditError,
         ConfigError,
         IsolationError,
         PolicyError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ._verdict import EXIT_CODES, Verdict
 
 _HOMES: Final = {
+    "AuditError": "_errors",
     "Config": "_config",
     "ConfigError": "_errors",
     "EXIT_CODES": "_verdict",
@@ -58,6 +60,7 @@ _HOMES: Final = {
 
 __all__ = [
     "EXIT_CODES",
+    "AuditError",
     "Config",
     "ConfigError",
     "EngineInfo",

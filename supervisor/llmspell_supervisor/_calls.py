@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
@@ -14,7 +15,8 @@ from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
 from llmspell_protocol import NULL, Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
 
 from . import _ending
-from ._budget import UNKNOWN
+from ._budget import UNKNOWN, CallBudget
+from ._errors import AuditError
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry, Stream
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ._channel import Channel
     from ._ending import Ending
     from ._policy import Policy
+    from ._record import Observer
 
 STOP_GRACE: Final = 5.0
 """Seconds for a bridge to clean up when its call is cancelled: an HTTP client closes its
@@ -37,6 +40,16 @@ _log = logging.getLogger(__name__)
 class _Open(Struct, eq=False):
     """A call that awaits its answer."""
 
+    call: Call
+    budget: CallBudget
+    began: float
+    """On `time.monotonic()`."""
+    detail: dict[str, Any]
+    """What the bridge notes of it."""
+    size: int = 0
+    """Bytes of what the script is answered."""
+    recorded: bool = False
+    """The observers know how it ended."""
     task: asyncio.Task[None] | None = None
     reading: asyncio.Task[bytes] | None = None
     """Of a stream: what takes chunks from the bridge."""
@@ -60,8 +73,12 @@ class Calls:
         end: Callable[[Ending], None],
         fail: Callable[[BaseException], None],
         activity: Callable[[str], None],
+        observers: tuple[Observer, ...] = (),
     ) -> None:
-        """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict."""
+        """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict.
+
+        `observers` are told of each call before its answer is sent.
+        """
         self.context: CallContext
         """Set when the clocks start, before the first call."""
         self.faults: set[ErrorKind] = set()
@@ -74,16 +91,20 @@ class Calls:
         self._end = end
         self._fail = fail
         self._activity = activity
+        self._observers = observers
         self._open: dict[int, _Open] = {}
         self._stopped = False
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
         known = self._registry.get(call.method) is not None
+        state = _Open(call, CallBudget(self._budget), time.monotonic(), {})
         if not self._budget.count_call(call.method if known else UNKNOWN):
+            self._record(state, "call_limit")
             self._end(_ending.call_limit(self._policy))
             return
-        state = self._open[call.id] = _Open(room=asyncio.Event() if call.credit else None)
+        state.room = asyncio.Event() if call.credit else None
+        self._open[call.id] = state
         state.task = asyncio.create_task(self._serve(call, state))
         state.task.add_done_callback(lambda task: self._done(call.id, task))
 
@@ -121,9 +142,12 @@ class Calls:
         _, left = await asyncio.wait(tasks, timeout=STOP_GRACE)
         if left:
             _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
+            for state in self._open.values():
+                self._record(state, "abandoned")
 
     def _done(self, call: int, task: asyncio.Task[None]) -> None:
-        self._open.pop(call, None)
+        if state := self._open.pop(call, None):
+            self._record(state, "cancelled" if task.cancelled() else "supervisor_error")
         if not task.cancelled() and (error := task.exception()):
             self._fail(error)
 
@@ -145,14 +169,34 @@ class Calls:
     async def _answer(self, call: Call, state: _Open) -> Reply | Fault | None:
         """What to tell the script; nothing when the run ends over it."""
         try:
-            return Reply(call.id, Raw(await self._perform(call, state)))
+            value = await self._perform(call, state)
         except BudgetExceeded as error:
+            self._record(state, "cost_limit")
             self._end(_ending.cost_limit(self._policy, error))
             return None
         except BridgeError as error:
             if error.kind == "Internal":
                 _log.warning("%s", error, exc_info=error)
-            return Fault(call.id, _bounded(error.info()))
+            fault = Fault(call.id, _bounded(error.info()))
+            return fault if self._record(state, error.kind) else None
+        state.size += len(value)
+        return Reply(call.id, Raw(value)) if self._record(state, "ok") else None
+
+    def _record(self, state: _Open, outcome: str) -> bool:
+        """Tell the observers how a call ended, once. False when that ended the run."""
+        if state.recorded or not self._observers:
+            return True
+        state.recorded = True
+        from ._record import record_of
+
+        record = record_of(state.call, state.budget, outcome, state.began, state.size, state.detail)
+        try:
+            for observe in self._observers:
+                observe(record)
+        except AuditError as error:
+            self._end(_ending.supervisor_error(error.message, error.hint))
+            return False
+        return True
 
     async def _perform(self, call: Call, state: _Open) -> bytes:
         bridge = call.method.partition(".")[0]
@@ -165,18 +209,19 @@ class Calls:
                 f"{call.method}: {len(call.args)} bytes of arguments; the limit is"
                 f" {self._policy.max_request} (max_request)",
             )
+        context = replace(self.context, budget=state.budget, detail=state.detail)
         if method.kind == "call":
-            return await method.call(self.context, call.args)
+            return await method.call(context, call.args)
         if state.room is None:
             raise BridgeError("Validation", f"{call.method} is a stream: ask for chunks")
         if state.closed:
             return NULL
-        return await self._read(call.id, state, method.stream(self.context, call.args))
+        return await self._read(state, method.stream(context, call.args))
 
-    async def _read(self, call: int, state: _Open, stream: Stream) -> bytes:
+    async def _read(self, state: _Open, stream: Stream) -> bytes:
         """The closing value of a stream, once it has ended or the script has closed it."""
         assert state.room is not None
-        state.reading = asyncio.create_task(self._forward(call, state.room, stream))
+        state.reading = asyncio.create_task(self._forward(state, state.room, stream))
         try:
             return await state.reading
         except asyncio.CancelledError:
@@ -187,16 +232,17 @@ class Calls:
         finally:
             await _close(stream)
 
-    async def _forward(self, call: int, room: asyncio.Event, stream: Stream) -> bytes:
+    async def _forward(self, state: _Open, room: asyncio.Event, stream: Stream) -> bytes:
         """Hand over chunk after chunk, never more than the script has room for.
 
         The bridge is one chunk ahead, since the end of a stream needs no room.
         """
         async for chunk in stream:
-            while not self._connection.credit(call):
+            while not self._connection.credit(state.call.id):
                 room.clear()
                 await room.wait()
-            await self._channel.send(Chunk(call, Raw(chunk)))
+            state.size += len(chunk)
+            await self._channel.send(Chunk(state.call.id, Raw(chunk)))
         return stream.closing
 
 

@@ -6,6 +6,7 @@ SupervisorError
 +-- PolicyError      something was asked for that the operator's policy does not give
 +-- IsolationError   the host refuses a layer of containment
 +-- UsageError       a flag or argument is wrong
++-- AuditError       the audit log cannot be written, or is not whole
 
 Every message is one line that names the thing; `hint` says what to do about it. What goes wrong
 inside a spell is no exception: it is the verdict of a `RunReport`.
@@ -66,3 +67,7 @@ class IsolationError(SupervisorError):
 
 class UsageError(SupervisorError):
     """A flag, an argument or a parameter is wrong. Nothing was run."""
+
+
+class AuditError(SupervisorError):
+    """The audit log cannot be written, and so nothing is done; or it is not as it was written."""

@@ -22,6 +22,10 @@ comes before the kernel's."""
 MIN_MEMORY: Final = 48 * MIB
 """The least in which both engines start and run a small spell: JavaScript has 12 MiB left then."""
 
+MAX_AUDIT: Final = GIB
+"""Bytes of an audit log unless the operator says otherwise: two million calls, and still checked in
+seconds. Then it is time for a new file."""
+
 # What a field is measured in, or what a grant names: flags, files and checks are derived from it.
 _BYTES: Final = {"unit": "bytes"}
 _SECONDS: Final = {"unit": "seconds"}

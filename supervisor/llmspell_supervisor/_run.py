@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
     from llmspell_protocol import LogLevel
 
+    from ._record import Observer
     from ._spell import Spell
     from ._worker import Worker
     from ._zygotes import Zygote
@@ -85,6 +86,8 @@ class Run:
     ) -> None:
         self.turns = Turns()
         """Replaced before the run by those of the supervisor, which all of its runs share."""
+        self.observers: tuple[Observer, ...] = ()
+        """Set before the run: who is told of its calls."""
         self._spell = spell
         self._policy = policy
         self._registry = registry
@@ -171,6 +174,7 @@ class Run:
             end=self._end,
             fail=self._fail,
             activity=self._activity,
+            observers=self.observers,
         )
         self._after("ready", self._ready_timeout, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked

@@ -17,15 +17,18 @@ from llmspell_protocol.control import MethodDoc
 
 from ._ahead import Ahead
 from ._cgroups import Cgroups
-from ._errors import ConfigError, SupervisorError, UsageError
-from ._policy import Policy
+from ._errors import AuditError, ConfigError, PolicyError, SupervisorError, UsageError
+from ._policy import MAX_AUDIT, Policy
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
+from ._text import escape_line
 from ._turns import Turns
 from ._zygotes import Zygote, ZygoteDied
 
 if TYPE_CHECKING:
+    from ._audit import AuditLog, Trail
     from ._config import Config
+    from ._record import Observer
     from ._spell import Spell
 
 BRIDGES: Final = ("llm",)
@@ -66,18 +69,22 @@ class Supervisor:
         model: str | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
+        audit: str | None = None,
         ahead: Ahead | None = None,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
         `model` is the operator's choice and stands above what spells name. The callbacks get each
-        console entry as it arrives and, in a word, what a run is doing. `ahead` is what the command
-        has begun for its one run; all of it is taken over.
+        console entry as it arrives and, in a word, what a run is doing. `audit` is the file of the
+        audit log; the config's, where it names one, is the only one that there may be. `ahead` is
+        what the command has begun for its one run; all of it is taken over.
         """
         self._config = config
         self._model = model
         self._on_log = on_log
         self._on_activity = on_activity
+        self._audit_path = audit
+        self._audit: AuditLog | None = None
         self._ahead = ahead
         self._zygotes: dict[tuple[str, bool], Zygote] = {}
         self._dying: list[Zygote] = []
@@ -87,6 +94,7 @@ class Supervisor:
         self._open = False
 
     async def __aenter__(self) -> Self:
+        self._audit = self._open_audit()
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
         self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
         self._open = True
@@ -105,7 +113,24 @@ class Supervisor:
                 await asyncio.gather(*(zygote.close() for zygote in zygotes))
             finally:
                 self._cgroups.close()
+                if self._audit is not None:
+                    self._audit.close()
                 await self._registry.close()
+
+    def _open_audit(self) -> AuditLog | None:
+        """The config's log, which a flag cannot replace; else the flag's; else none."""
+        settings = self._config.audit if self._config else None
+        path = self._audit_path and os.path.abspath(self._audit_path)
+        if settings is not None:
+            if path not in (None, settings.path):
+                other = escape_line(settings.path)
+                raise PolicyError(f"--audit: the config has a log already, {other}", "leave it out")
+            path = settings.path
+        if path is None:
+            return None
+        from ._audit import AuditLog  # only who wants a log pays for it
+
+        return AuditLog(path, settings.max_size if settings else MAX_AUDIT)
 
     def _load(self, name: str) -> Any:
         settings = self._config.bridges.get(name) if self._config else None
@@ -161,37 +186,53 @@ class Supervisor:
                 self._registry.add(self._load(name))
         if mode == "execute":
             self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
+        number = next(self._numbers)
+        trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
+        observers = (trail.call,) if trail else ()
+        try:
+            report = await self._attempt(number, spell, packed, policy, mode, observers)
+        except BaseException as error:
+            if trail is not None:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                trail.broke("cancelled" if cancelled else "supervisor_error")
+            raise
+        return _audited(report, trail) if trail else report
+
+    async def _attempt(
+        self,
+        number: int,
+        spell: Spell,
+        params: bytes,
+        policy: Policy,
+        mode: Literal["execute", "validate"],
+        observers: tuple[Observer, ...],
+    ) -> RunReport:
+        """One run, in the worker of another zygote if the first died before it had the script."""
         for attempt in range(1, ATTEMPTS + 1):
             zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+            run = self._run_type(
+                spell,
+                params,
+                policy,
+                self._registry,
+                number=number,
+                env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
+                model=self._model,
+                on_log=self._on_log,
+                on_activity=self._on_activity,
+                mode=mode,
+            )
+            run.turns = self._turns
+            run.observers = observers
             try:
-                return await self._execute_in(zygote, spell, packed, policy, mode)
+                return await self._execute_in(zygote, run)
             except ZygoteDied:
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError
 
-    async def _execute_in(
-        self,
-        zygote: Zygote,
-        spell: Spell,
-        params: bytes,
-        policy: Policy,
-        mode: Literal["execute", "validate"],
-    ) -> RunReport:
+    async def _execute_in(self, zygote: Zygote, run: Run) -> RunReport:
         """Raises `ZygoteDied` when it died before the script was sent: nothing has happened yet."""
-        run = self._run_type(
-            spell,
-            params,
-            policy,
-            self._registry,
-            number=next(self._numbers),
-            env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
-            model=self._model,
-            on_log=self._on_log,
-            on_activity=self._on_activity,
-            mode=mode,
-        )
-        run.turns = self._turns
         over = self._runs[run] = asyncio.get_running_loop().create_future()
         try:
             return await run.execute(zygote)
@@ -229,6 +270,18 @@ class Supervisor:
         zygotes = [self._zygote(name, strict=False) for name in names]
         hellos = await asyncio.gather(*(zygote.start() for zygote in zygotes))
         return [EngineInfo(h.engine, h.version, h.suffixes, h.library, h.layers) for h in hellos]
+
+
+def _audited(report: RunReport, trail: Trail) -> RunReport:
+    """The report, once its end is in the audit log: one that cannot be is nobody's success."""
+    try:
+        trail.end(report)
+    except AuditError as error:
+        problem = Problem(message=error.message, hint=error.hint)
+        return msgspec.structs.replace(
+            report, verdict="supervisor_error", value=None, problem=problem
+        )
+    return report
 
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:

@@ -20,6 +20,7 @@ _RUN: Final[dict[str, Any]] = {
     "engine": None,
     "config": None,
     "profile": None,
+    "audit": None,
     "json": False,
     "quiet": False,
     "verbose": False,

@@ -42,6 +42,13 @@ _PROFILE: Final = """\
 # timeout = "20s"
 # max_cost = 0.1
 """
+_AUDIT: Final = """\
+# The audit log of every run on this machine: a record of each call, chained by hashes. What cannot
+# be recorded is not done. llmspell-supervisor audit verify FILE checks it.
+# [audit]
+# path = "/var/log/llmspell/audit.jsonl"
+# max_size = "1G"
+"""
 _EXAMPLES: Final = {
     "allow_env": ["REPORT_TITLE"],
     "allow_domain": ["api.example.com"],
@@ -77,7 +84,7 @@ def init(arguments: SimpleNamespace) -> int:
 
 def template() -> str:
     """The whole file."""
-    parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE]
+    parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE, _AUDIT]
     tables = (_table(name, type(load(name)).config, first=True) for name in available())
     parts += ["\n".join(table) + "\n" for table in tables]
     return "\n".join(parts)

@@ -47,7 +47,12 @@ async def _run(
     began = time.monotonic()
     line = _status.StatusLine(job.spell.name)
     supervisor = Supervisor(
-        job.config, model=job.model, on_log=console.log, on_activity=line.activity, ahead=ahead
+        job.config,
+        model=job.model,
+        on_log=console.log,
+        on_activity=line.activity,
+        audit=job.audit,
+        ahead=ahead,
     )
     task = asyncio.create_task(_cast(job, supervisor))
     stop = functools.partial(_stop, supervisor, task)

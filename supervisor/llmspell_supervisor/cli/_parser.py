@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "run": "run a spell",
     "validate": "check spells without running them",
     "info": "show engines, bridges, or what one method takes and returns",
+    "audit": "check that an audit log is whole",
     "doctor": "show which layers of containment this machine offers",
     "harness": "attack this machine's containment, and show what stops each attack",
     "init": "write a config file with every setting explained",
@@ -181,6 +182,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--json", action="store_true", help="one JSON report on stdout, all else on stderr"
     )
+    group.add_argument(
+        "--audit", metavar="FILE", help="append a record of each call to an audit log"
+    )
     volume = group.add_mutually_exclusive_group()
     volume.add_argument(
         "-q", "--quiet", action="store_true", help="only the returned value and errors"
@@ -326,6 +330,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         made.add_argument("name", metavar="NAME", nargs="?", help="default: the default model")
 
 
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    verify = actions.add_parser("verify", help="name the first line that is not as it was written")
+    verify.add_argument("file", metavar="FILE", help="the log")
+    verify.add_argument(
+        "--holds", metavar="HASH", help="the last hash of an earlier check, which must be in it"
+    )
+    verify.add_argument("--json", action="store_true", help="the same as JSON")
+
+
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh"), help="bash or zsh")
 
@@ -334,6 +348,7 @@ _ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": _add_run,
     "validate": _add_validate,
     "info": _add_info,
+    "audit": _add_audit,
     "doctor": _add_doctor,
     "harness": _add_harness,
     "init": _add_init,

@@ -38,6 +38,7 @@ class Job(Struct, frozen=True, kw_only=True):
     config: Config
     resolved: Resolved
     model: str | None
+    audit: str | None
 
 
 def run(arguments: SimpleNamespace) -> int:
@@ -98,6 +99,7 @@ def prepare(arguments: SimpleNamespace) -> Job:
         config=config,
         resolved=resolve(layers),
         model=arguments.model,
+        audit=arguments.audit,
     )
 
 

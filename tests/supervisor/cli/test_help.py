@@ -28,6 +28,7 @@ commands:
   run         run a spell
   validate    check spells without running them
   info        show engines, bridges, or what one method takes and returns
+  audit       check that an audit log is whole
   doctor      show which layers of containment this machine offers
   harness     attack this machine's containment, and show what stops each attack
   init        write a config file with every setting explained
@@ -67,6 +68,17 @@ positional arguments:
 options:
   -h, --help  show this help message and exit
   --json      the same as JSON
+""",
+    ("audit", "--help"): """\
+usage: llmspell-supervisor audit [-h] ACTION ...
+
+Check that an audit log is whole.
+
+options:
+  -h, --help  show this help message and exit
+
+actions:
+  verify      name the first line that is not as it was written
 """,
     ("doctor", "--help"): """\
 usage: llmspell-supervisor doctor [-h] [--json]
