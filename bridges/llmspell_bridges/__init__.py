@@ -9,6 +9,7 @@ from __future__ import annotations
 from ._catalogue import available, load
 from ._context import Budget, CallContext, PolicyView, Reservation
 from ._errors import BridgeError, BudgetExceeded, one_line
+from ._grants import is_granted
 from ._interface import (
     BoundMethod,
     Bridge,
@@ -36,6 +37,7 @@ __all__ = [
     "Reservation",
     "Stream",
     "available",
+    "is_granted",
     "load",
     "method",
     "off_the_clock",

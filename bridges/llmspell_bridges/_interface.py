@@ -32,6 +32,7 @@ import msgspec
 from llmspell_protocol import NULL, ArgumentError, Signature, ValueRejected, pack, type_name
 
 from ._errors import BridgeError, BudgetExceeded
+from ._grants import is_granted
 
 if typing.TYPE_CHECKING:
     from llmspell_protocol import MethodKind, Parameter
@@ -316,14 +317,13 @@ class BridgeRegistry:
         return self._methods.get(name)
 
     def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, MethodKind]]:
-        """What a script finds bound when it may call the bridges `names`; others are skipped."""
-        granted: dict[str, dict[str, MethodKind]] = {
-            name: {} for name in sorted(set(names) & set(self._bridges))
-        }
+        """What a script finds bound when it may call `names`: bridges and methods; see `_grants`."""
+        grants = tuple(names)
+        granted: dict[str, dict[str, MethodKind]] = {}
         for bound in self.methods:
-            bridge, _, short = bound.name.partition(".")
-            if bridge in granted:
-                granted[bridge][short] = bound.kind
+            if is_granted(bound.name, grants):
+                bridge, _, short = bound.name.partition(".")
+                granted.setdefault(bridge, {})[short] = bound.kind
         return granted
 
     def prefetch(self, names: typing.Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from llmspell_bridges import BridgeError, BudgetExceeded, CallContext
+from llmspell_bridges import BridgeError, BudgetExceeded, CallContext, is_granted
 from llmspell_protocol import NULL, Call, Chunk, ErrorInfo, ErrorKind, Fault, Reply, ValueRejected
 
 from . import _ending
@@ -199,9 +199,8 @@ class Calls:
         return True
 
     async def _perform(self, call: Call, state: _Open) -> bytes:
-        bridge = call.method.partition(".")[0]
         method = self._registry.get(call.method)
-        if method is None or bridge not in self._policy.allow_bridges:
+        if method is None or not is_granted(call.method, self._policy.allow_bridges):
             raise BridgeError("Policy", f"{call.method} is not granted to this spell")
         if len(call.args) > self._policy.max_request:
             raise BridgeError(

@@ -108,7 +108,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...], Meta(description="directories that the spell may write", extra=_DIRECTORY)
     ] = ()
     allow_bridges: Annotated[
-        tuple[str, ...], Meta(description="bridges that the spell may call", extra=_NAME)
+        tuple[str, ...],
+        Meta(description="bridges or methods (http.get) that the spell may call", extra=_NAME),
     ] = ("llm",)
     allow_models: Annotated[
         tuple[str, ...], Meta(description="models that the spell may use; '*' is any", extra=_NAME)

@@ -157,9 +157,11 @@ def _outside(name: str, given: Any, wanted: Any) -> Iterator[str]:
 
 
 def _covers(name: str, grant: str, item: str) -> bool:
-    """Whether `grant` gives `item`: itself, a folder below it, a host or model of its pattern."""
+    """Whether `grant` gives `item`: itself, what is below it, a host or model of its pattern."""
     if grant == item:
         return True
+    if name == "allow_bridges":
+        return item.startswith(grant + ".")
     if name == "allow_models":
         return _model_covers(grant, item)
     if GRANTS[name] == "directory":

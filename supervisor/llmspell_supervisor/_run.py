@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from llmspell_bridges import CallContext
 from llmspell_protocol import (
@@ -368,7 +369,15 @@ class Run:
             )
         if error.kind == "Limit" and error.field == "max_output":
             return _ending.output_limit(self._policy)
-        return _ending.from_failure(message, self._policy, faults=calls.faults)
+        ending = _ending.from_failure(message, self._policy, faults=calls.faults)
+        if ending.verdict == "script_error" and error.kind == "Script" and ending.problem:
+            from ._missing import missing_grant
+
+            grants = self._policy.allow_bridges
+            hint = missing_grant(ending.problem, self._spell.source, grants, self._registry)
+            if hint:
+                return replace(ending, problem=replace(ending.problem, hint=hint))
+        return ending
 
     def _context(self) -> CallContext:
         assert self._began is not None

@@ -18,10 +18,11 @@ from llmspell_protocol.control import MethodDoc
 from ._ahead import Ahead
 from ._cgroups import Cgroups
 from ._errors import AuditError, ConfigError, PolicyError, SupervisorError, UsageError
+from ._fields import flag_of
 from ._policy import MAX_AUDIT, Policy
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
-from ._text import escape_line
+from ._text import escape_line, nearest
 from ._turns import Turns
 from ._zygotes import Zygote, ZygoteDied
 
@@ -154,8 +155,8 @@ class Supervisor:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
 
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
-        host refuses a layer of containment, `ConfigError` when the policy grants a bridge that is
-        not installed, `SupervisorError` when no worker can be had, and what a callback raised:
+        host refuses a layer of containment, `ConfigError` when the policy grants a bridge or method that
+        there is not, `SupervisorError` when no worker can be had, and what a callback raised:
         then the run has been ended.
         """
         return await self._execute(spell, params or {}, policy or Policy(), "execute")
@@ -181,11 +182,13 @@ class Supervisor:
             packed = pack(dict(params))
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
-        for name in policy.allow_bridges:
+        bridges = tuple(dict.fromkeys(map(_bridge, policy.allow_bridges)))
+        for name in bridges:
             if name not in self._registry.names:
                 self._registry.add(self._load(name))
+        self._check_grants(policy.allow_bridges)
         if mode == "execute":
-            self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
+            self._registry.prefetch(_mentioned(bridges, spell.source))
         number = next(self._numbers)
         trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
         observers = (trail.call,) if trail else ()
@@ -240,6 +243,19 @@ class Supervisor:
             del self._runs[run]
             over.set_result(None)
 
+    def _check_grants(self, grants: tuple[str, ...]) -> None:
+        """Refuse the grant of a method that there is not: it would give nothing, and not say so."""
+        for grant in grants:
+            if "." in grant and self._registry.get(grant) is None:
+                methods = [
+                    m.name for m in self._registry.methods if _bridge(m.name) == _bridge(grant)
+                ]
+                raise ConfigError(
+                    f"{flag_of('allow_bridges')} {grant}: there is no such method"
+                    f"{nearest(grant, methods)}",
+                    f"{_bridge(grant)} has: {', '.join(methods) or 'none'}",
+                )
+
     def _zygote(self, engine: str, *, strict: bool) -> Zygote:
         """The zygote of an engine; a new one where there is none or it has died."""
         if not self._open:
@@ -282,6 +298,10 @@ def _audited(report: RunReport, trail: Trail) -> RunReport:
             report, verdict="supervisor_error", value=None, problem=problem
         )
     return report
+
+
+def _bridge(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:

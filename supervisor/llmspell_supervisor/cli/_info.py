@@ -16,7 +16,7 @@ from llmspell_protocol.control import MethodDoc
 
 from .._errors import UsageError
 from .._supervisor import EngineInfo, Supervisor
-from .._text import escape_line, nearest
+from .._text import escape_line, nearest, snake_case
 from ._console import Console
 from ._results import ResultField, result_maps
 
@@ -30,7 +30,7 @@ _GLOBALS: Final = {
 def info(arguments: SimpleNamespace) -> int:
     """Run the command `info`. Raises `UsageError` for a topic that there is not."""
     console = Console()
-    found = _find(_snake(arguments.topic) if arguments.topic else None)
+    found = _find(snake_case(arguments.topic) if arguments.topic else None)
     if arguments.json:
         console.document(msgspec.to_builtins(found))
         return 0
@@ -94,11 +94,6 @@ def _library(engines: Iterable[EngineInfo]) -> dict[str, list[MethodDoc]]:
     for doc in (doc for engine in engines for doc in engine.library):
         found.setdefault(doc.module, {})[doc.name] = doc
     return {module: list(docs.values()) for module, docs in sorted(found.items())}
-
-
-def _snake(topic: str) -> str:
-    """A method as Lua names it, from `llm.listModels`, which is how JavaScript does."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), topic)
 
 
 def _render(found: dict[str, Any]) -> Iterator[str]:

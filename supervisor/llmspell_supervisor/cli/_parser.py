@@ -251,7 +251,7 @@ def _add_isolation(group: argparse._ActionsContainer) -> None:
 def _singular(text: str) -> str:
     """A schema speaks of all items, a flag names one."""
     words = {"variables": "variable", "directories": "directory", "hosts": "host",
-             "bridges": "bridge", "models": "model", "models;": "model;"}  # fmt: skip
+             "bridges": "bridge", "methods": "method", "models": "model", "models;": "model;"}  # fmt: skip
     return " ".join(words.get(word, word) for word in text.split())
 
 
