@@ -1,23 +1,24 @@
-"""`info`: engines, bridges, and what one method takes and returns."""
+"""`info`: engines, bridges, what one method takes and returns, what a spell says about itself."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
 
 from llmspell_bridges import BoundMethod, BridgeRegistry, MethodInfo, available, load
-from llmspell_protocol import Parameter
 from llmspell_protocol.control import MethodDoc
 
 from .._errors import UsageError
 from .._supervisor import EngineInfo, Supervisor
 from .._text import escape_line, nearest, snake_case
+from ._about import about, is_spell, rows
 from ._console import Console
+from ._describe import parameter_rows
 from ._results import ResultField, result_maps
 
 _GLOBALS: Final = {
@@ -30,6 +31,9 @@ _GLOBALS: Final = {
 def info(arguments: SimpleNamespace) -> int:
     """Run the command `info`. Raises `UsageError` for a topic that there is not."""
     console = Console()
+    if arguments.topic and is_spell(arguments.topic):
+        _about_spell(arguments.topic, console, json=arguments.json)
+        return 0
     found = _find(snake_case(arguments.topic) if arguments.topic else None)
     if arguments.json:
         console.document(msgspec.to_builtins(found))
@@ -37,6 +41,16 @@ def info(arguments: SimpleNamespace) -> int:
     for line in _render(found):
         console.out(line)
     return 0
+
+
+def _about_spell(path: str, console: Console, *, json: bool) -> None:
+    """Show what a spell says about itself. Raises `SpellError` or `ConfigError`."""
+    found = about(path)
+    if json:
+        console.document(msgspec.to_builtins(found))
+        return
+    for line in rows(found):
+        console.out(escape_line(line))
 
 
 def _find(topic: str | None) -> dict[str, Any]:
@@ -133,7 +147,7 @@ def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
     yield f"{full}({names})"
     if method.doc:
         yield f"  {method.doc}"
-    yield from _parameters(method.parameters, "  ")
+    yield from parameter_rows(method.parameters, "  ")
     kind = "a stream of " if isinstance(method, MethodInfo) and method.kind == "stream" else ""
     yield f"  returns {kind}{method.result}"
     if isinstance(method, MethodInfo) and method.closing:
@@ -149,19 +163,3 @@ def _maps(maps: dict[str, tuple[ResultField, ...]]) -> Iterator[str]:
         width = max((len(field.name) for field in fields), default=0)
         for field in fields:
             yield f"      {field.name:<{width}}  {field.type}{'' if field.always else '; if any'}"
-
-
-def _parameters(parameters: Sequence[Parameter], indent: str) -> Iterator[str]:
-    width = max((len(p.name) for p in parameters), default=0)
-    for parameter in parameters:
-        state = "required" if parameter.required else _default(parameter)
-        facts = "; ".join(part for part in (parameter.type, state, parameter.doc) if part)
-        yield f"{indent}{parameter.name:<{width}}  {facts}"
-        yield from _parameters(parameter.options, indent + "    ")
-
-
-def _default(parameter: Parameter) -> str:
-    value = parameter.default
-    if value is None or callable(value) or parameter.options:
-        return "optional"
-    return f"default {msgspec.json.encode(value).decode()}"

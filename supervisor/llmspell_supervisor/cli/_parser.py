@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, NoReturn
@@ -29,7 +30,7 @@ _ITEMS: Final = {
 COMMANDS: Final = {
     "run": "run a spell",
     "validate": "check spells without running them",
-    "info": "show engines, bridges, or what one method takes and returns",
+    "info": "show engines, bridges, a method, or what a spell says about itself",
     "audit": "check that an audit log is whole",
     "doctor": "show which layers of containment this machine offers",
     "harness": "attack this machine's containment, and show what stops each attack",
@@ -64,6 +65,28 @@ class Parser(argparse.ArgumentParser):
         """Raise `UsageError`; argparse would print its usage and exit."""
         text = message.removeprefix("argument ")
         raise UsageError(escape_line(text), f"see {self.prog} --help")
+
+
+class _SpellHelp(argparse.Action):
+    """`--help` behind a spell explains the spell, if its manifest says something."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: Any,
+        values: object,  # noqa: ARG002 - of every action
+        option_string: str | None = None,  # noqa: ARG002 - likewise
+    ) -> None:
+        spell = getattr(namespace, "spell", None)
+        if spell and spell != "-":
+            from .._manifest import find_manifest
+            from ._about import spell_help
+
+            if find_manifest(spell) is not None:
+                sys.stdout.write(spell_help(spell))
+                parser.exit()
+        parser.print_help()
+        parser.exit()
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -121,7 +144,11 @@ def build(only: str | None = None) -> Parser:
     for name in [only] if only else COMMANDS:
         text = COMMANDS[name]
         made = commands.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", prog=f"{PROGRAM} {name}"
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            prog=f"{PROGRAM} {name}",
+            add_help=name != "run",
         )
         _ADD[name](made)
     return parser
@@ -132,6 +159,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] SPELL"
     parser.epilog = _RUN_EPILOG + _fill(_EXIT_CODES.format(codes), 80)
     parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
+    parser.add_argument(
+        "-h",
+        "--help",
+        action=_SpellHelp,
+        default=argparse.SUPPRESS,
+        nargs=0,
+        help="show this help message, or behind SPELL that of the spell, and exit",
+    )
     _add_input(parser)
     _add_output(parser)
     _add_limits(parser)
@@ -281,7 +316,8 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
         "topic",
         metavar="TOPIC",
         nargs="?",
-        help="engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview",
+        help="engines, bridges, a bridge (llm), a method (llm.complete) or a spell's file; default:"
+        " an overview",
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
 

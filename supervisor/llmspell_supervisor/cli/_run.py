@@ -14,7 +14,7 @@ from .._ahead import Ahead
 from .._config import Config, find_config
 from .._errors import SpellError, UsageError
 from .._lean import lean_imports
-from .._manifest import find_manifest
+from .._manifest import Manifest, find_manifest
 from .._report import RunReport
 from .._resolve import COMMAND_LINE, Layer, Resolved, resolve
 from .._spell import MAX_SOURCE, Spell, check_engine
@@ -87,15 +87,16 @@ def prepare(arguments: SimpleNamespace) -> Job:
         raise UsageError("--params -: standard input is the spell already")
     if arguments.model == "":
         raise UsageError("--model is empty", "name one, such as --model local")
-    spell = read_spell(arguments.spell, arguments.engine)
+    spell, manifest = read_spell(arguments.spell, arguments.engine)
     config = find_config(arguments.config)
     layers = config.layers(arguments.profile)
     layers.append(Layer(COMMAND_LINE, flag_values(arguments)))
-    if manifest := find_manifest(spell):
-        layers.append(manifest)
+    if manifest is not None:
+        layers.append(manifest.layer)
+    declared = manifest.parameters if manifest is not None else None
     return Job(
         spell=spell,
-        params=read_params(arguments.param, arguments.params),
+        params=read_params(arguments.param, arguments.params, declared),
         config=config,
         resolved=resolve(layers),
         model=arguments.model,
@@ -103,14 +104,20 @@ def prepare(arguments: SimpleNamespace) -> Job:
     )
 
 
-def read_spell(path: str, engine: str | None) -> Spell:
-    """A spell from a file, or from standard input for `-`. Raises `SpellError`."""
+def read_spell(path: str, engine: str | None) -> tuple[Spell, Manifest | None]:
+    """A spell and its manifest from a file, or a spell from standard input for `-`.
+
+    Raises `SpellError`, or `ConfigError` for the manifest.
+    """
     if engine is not None:
         check_engine(engine)
     if path != "-":
-        return Spell.from_path(path, engine=engine)
+        manifest = find_manifest(path)
+        if manifest is not None:
+            engine = engine or manifest.engine
+        return Spell.from_path(path, engine=engine), manifest
     source = read_stdin(MAX_SOURCE, "a spell", SpellError)
-    return Spell.from_text(source, engine, "standard input")
+    return Spell.from_text(source, engine, "standard input"), None
 
 
 def _show(report: RunReport, job: Job, console: Console, arguments: SimpleNamespace) -> None:

@@ -27,7 +27,7 @@ options:
 commands:
   run         run a spell
   validate    check spells without running them
-  info        show engines, bridges, or what one method takes and returns
+  info        show engines, bridges, a method, or what a spell says about itself
   audit       check that an audit log is whole
   doctor      show which layers of containment this machine offers
   harness     attack this machine's containment, and show what stops each attack
@@ -60,10 +60,11 @@ options:
     ("info", "--help"): """\
 usage: llmspell-supervisor info [-h] [--json] [TOPIC]
 
-Show engines, bridges, or what one method takes and returns.
+Show engines, bridges, a method, or what a spell says about itself.
 
 positional arguments:
-  TOPIC       engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview
+  TOPIC       engines, bridges, a bridge (llm), a method (llm.complete) or a spell's file; default:
+              an overview
 
 options:
   -h, --help  show this help message and exit
