@@ -17,7 +17,10 @@ from ._interface import Bridge
 
 GROUP: Final = "llmspell.bridges"
 
-_OURS: Final = {"llm": "llmspell_bridges.llm:LlmBridge"}
+_OURS: Final = {
+    "library": "llmspell_bridges.library:LibraryBridge",
+    "llm": "llmspell_bridges.llm:LlmBridge",
+}
 
 
 def available() -> tuple[str, ...]:

@@ -36,6 +36,10 @@ class PolicyView(Protocol):
         """Patterns of models that the spell may use; an empty tuple allows none."""
 
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """Directories whose spells the spell may require; the first that has one gives it."""
+
+    @property
     def require_tls(self) -> bool:
         """Whether plain HTTP is refused to anything but this machine."""
 
@@ -77,6 +81,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """When the run's wall time is over, on `time.monotonic()`."""
     policy: PolicyView
     budget: Budget
+    engine: str = ""
+    """Which engine runs the spell."""
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
     detail: dict[str, Any] = field(default_factory=dict)

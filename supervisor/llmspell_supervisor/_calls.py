@@ -200,7 +200,7 @@ class Calls:
 
     async def _perform(self, call: Call, state: _Open) -> bytes:
         method = self._registry.get(call.method)
-        if method is None or not is_granted(call.method, self._policy.allow_bridges):
+        if method is None or not is_granted(call.method, self._policy.bridges):
             raise BridgeError("Policy", f"{call.method} is not granted to this spell")
         if len(call.args) > self._policy.max_request:
             raise BridgeError(

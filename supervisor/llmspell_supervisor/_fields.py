@@ -26,7 +26,11 @@ _HOST: Final = r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*|[
 _MAX_ITEMS: Final = 1000
 """Items of one grant: far above what a person lists, and checked one by one against another."""
 
-_FLAGS: Final = {"allow_bridges": "--allow-bridge", "allow_models": "--allow-model"}
+_FLAGS: Final = {
+    "allow_bridges": "--allow-bridge",
+    "allow_models": "--allow-model",
+    "libraries": "--library",
+}
 """A flag that is repeated names one item, so it is singular."""
 
 

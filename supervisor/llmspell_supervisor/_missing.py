@@ -29,7 +29,10 @@ def missing_grant(
     if problem.line is None or not 1 <= problem.line <= len(lines):
         return ""
     words = set(re.findall(r"\w+", problem.message))
-    for bridge, written in re.findall(r"\b([a-z]\w*)\.(\w+)", lines[problem.line - 1]):
+    line = lines[problem.line - 1]
+    if "require" in words and "require" in line and not is_granted("library.require", grants):
+        return f"no library is granted: run with {flag_of('libraries')} DIR"
+    for bridge, written in re.findall(r"\b([a-z]\w*)\.(\w+)", line):
         if not {bridge, written} & words:
             continue
         method = f"{bridge}.{snake_case(written)}"

@@ -111,6 +111,10 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...],
         Meta(description="bridges or methods (http.get) that the spell may call", extra=_NAME),
     ] = ("llm",)
+    libraries: Annotated[
+        tuple[str, ...],
+        Meta(description="directories whose spells the spell may require", extra=_DIRECTORY),
+    ] = ()
     allow_models: Annotated[
         tuple[str, ...], Meta(description="models that the spell may use; '*' is any", extra=_NAME)
     ] = ("*",)
@@ -126,6 +130,11 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["strict", "degraded"],
         Meta(description="strict refuses to run when a layer is missing; degraded runs without"),
     ] = "strict"
+
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """Bridges and methods that the spell may call: what is granted, and what grants bring."""
+        return (*self.allow_bridges, "library") if self.libraries else self.allow_bridges
 
     def __post_init__(self) -> None:
         # msgspec checks what it decodes, not what Python code builds, and a limit that is not a

@@ -38,6 +38,7 @@ _NEEDS: Final = {
     "allow_domain": "host",
     "allow_read": "reading",
     "allow_write": "writing",
+    "libraries": "libraries of",
     "allow_bridges": "bridge",
     "allow_models": "model",
 }

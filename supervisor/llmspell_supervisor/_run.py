@@ -322,7 +322,7 @@ class Run:
             source=self._spell.source,
             params=Raw(params),
             env=dict(env),
-            manifest=self._registry.manifest(policy.allow_bridges),
+            manifest=self._registry.manifest(policy.bridges),
             limits=WorkerLimits(
                 heap=self._options.heap,
                 max_request=policy.max_request,
@@ -373,7 +373,7 @@ class Run:
         if ending.verdict == "script_error" and error.kind == "Script" and ending.problem:
             from ._missing import missing_grant
 
-            grants = self._policy.allow_bridges
+            grants = self._policy.bridges
             hint = missing_grant(ending.problem, self._spell.source, grants, self._registry)
             if hint:
                 return replace(ending, problem=replace(ending.problem, hint=hint))
@@ -384,6 +384,7 @@ class Run:
         return CallContext(
             run_id=str(self._number),
             spell=self._spell.name,
+            engine=self._spell.engine,
             deadline=self._began + self._policy.timeout,
             policy=self._policy,
             budget=self._budget,

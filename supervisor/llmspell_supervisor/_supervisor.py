@@ -182,7 +182,7 @@ class Supervisor:
             packed = pack(dict(params))
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
-        bridges = tuple(dict.fromkeys(map(_bridge, policy.allow_bridges)))
+        bridges = tuple(dict.fromkeys(map(_bridge, policy.bridges)))
         for name in bridges:
             if name not in self._registry.names:
                 self._registry.add(self._load(name))

@@ -24,6 +24,7 @@ from ._results import ResultField, result_maps
 _GLOBALS: Final = {
     "console": "log, info, debug, write (no end of line) to stdout; warn, error to stderr",
     "params": "the parameters of this run: --param, --params",
+    "require": "other spells as libraries, where a folder of them is granted: --library",
     "env": "the environment variables that were granted: --allow-env",
 }
 

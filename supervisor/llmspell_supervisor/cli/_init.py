@@ -54,6 +54,7 @@ _EXAMPLES: Final = {
     "allow_domain": ["api.example.com"],
     "allow_read": ["/srv/data"],
     "allow_write": ["/srv/out"],
+    "libraries": ["/srv/spells/lib"],
     "default_model": "openai/gpt-4o-mini",
     "embed_model": "openai/text-embedding-3-small",
     "aliases": {"fast": "openai/gpt-4o-mini"},

@@ -23,6 +23,7 @@ _ITEMS: Final = {
     "allow_domain": "HOST",
     "allow_read": "DIR",
     "allow_write": "DIR",
+    "libraries": "DIR",
     "allow_bridges": "BRIDGE",
     "allow_models": "MODEL",
 }

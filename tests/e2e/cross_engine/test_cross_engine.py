@@ -12,6 +12,7 @@ from tests.e2e.cross_engine import (
     console,
     errors,
     json_library,
+    libraries,
     limits,
     llm_calls,
     llm_errors,
@@ -40,6 +41,7 @@ THEMES = (
     llm_calls,
     llm_errors,
     limits,
+    libraries,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")

@@ -128,3 +128,19 @@ def test_the_manifest_names_the_engine_of_a_spell_without_a_suffix(
     assert command("run", "plain").stdout == "2\n"
     assert command("validate", "plain").stdout == "plain: ok\n"
     assert command("run", "--engine", "lua", "plain").returncode == 1
+
+
+def test_a_spell_has_libraries_of_granted_folders_only(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "words.lua").write_text("return 'from lib'")
+    (tmp_path / "words.lua").write_text("return 'beside the spell'")
+    (tmp_path / "other.lua").write_text("return require('words')")
+    assert command("run", "--library", "lib", "other.lua").stdout == "from lib\n"
+    without = command("run", "other.lua")
+    assert without.returncode == 1
+    assert "attempt to call a nil value (global 'require')" in without.stderr
+    assert "no library is granted: run with --library DIR" in without.stderr
+    (tmp_path / "spell.toml").write_text('[grants]\nlibraries = ["lib"]\n')
+    needs = command("run", "other.lua")
+    assert needs.returncode == 2
+    assert f"needs libraries of {tmp_path}/lib (run with --library {tmp_path}/lib)" in needs.stderr

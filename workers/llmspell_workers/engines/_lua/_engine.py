@@ -43,6 +43,7 @@ _PARTS: Final = (
     "console",
     "environment",
     "bindings",
+    "libraries",
     "mathematics",
     "main",
 )

@@ -121,6 +121,9 @@ function P.bind(manifest)
     end
     P.env[bridge] = t
   end
+  if manifest.library then
+    P.bind_libraries()
+  end
 end
 
 local function logger(level)
