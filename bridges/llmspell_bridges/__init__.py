@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._catalogue import available, load
 from ._context import Budget, CallContext, PolicyView, Reservation
+from ._effects import PERFORMED, Effect, Planned
 from ._errors import BridgeError, BudgetExceeded, one_line
 from ._grants import is_granted
 from ._interface import (
@@ -23,6 +24,7 @@ from ._interface import (
 )
 
 __all__ = [
+    "PERFORMED",
     "BoundMethod",
     "Bridge",
     "BridgeConfig",
@@ -31,8 +33,10 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "CallContext",
+    "Effect",
     "End",
     "MethodInfo",
+    "Planned",
     "PolicyView",
     "Reservation",
     "Stream",

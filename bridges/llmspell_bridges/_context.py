@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from ._effects import Effect
+
 
 class PolicyView(Protocol):
     """The part of a run's policy that bridges enforce. Sizes are bytes, times seconds."""
@@ -87,6 +89,18 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """The operator's `--model`: stands above whatever the spell names."""
     detail: dict[str, Any] = field(default_factory=dict)
     """What `note` has gathered of this call."""
+
+    dry_run: bool = False
+    """Nothing may be written, sent or spent: a method that would `plan`s it, and answers as if."""
+    planned: list[tuple[Effect, str]] = field(default_factory=list)
+    """What `plan` has listed of this call."""
+
+    def plan(self, effect: Effect, description: str) -> None:
+        """List what this call does not do because the run is dry; for methods that `vary`.
+
+        `description` is one short line without secrets, such as `POST https://api.example.com`.
+        """
+        self.planned.append((effect, description))
 
     def note(self, **facts: str | float | bool | None) -> None:
         """Add facts about this call to its record in the audit log, such as `domain="a.example"`.

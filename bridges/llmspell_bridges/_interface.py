@@ -31,6 +31,7 @@ import msgspec
 
 from llmspell_protocol import NULL, ArgumentError, Signature, ValueRejected, pack, type_name
 
+from ._effects import Effect, Planned, describe_call, zero
 from ._errors import BridgeError, BudgetExceeded
 from ._grants import is_granted
 
@@ -76,10 +77,18 @@ class End(msgspec.Struct, Generic[T], frozen=True):
     value: T
 
 
-def method(function: F) -> F:
-    """Let scripts call this method of a bridge."""
-    setattr(function, _MARK, True)
-    return function
+@typing.overload
+def method(function: F, /) -> F: ...
+@typing.overload
+def method(*, effect: Effect) -> Callable[[F], F]: ...
+def method(function: F | None = None, /, *, effect: Effect = "unknown") -> F | Callable[[F], F]:
+    """Let scripts call this method of a bridge. A dry run calls it only if its `effect` allows."""
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, effect)
+        return function
+
+    return mark if function is None else mark(function)
 
 
 class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +102,7 @@ class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     closing: str = ""
     """What a stream ends with; empty when it is null."""
+    effect: Effect = "unknown"
 
 
 class BoundMethod:
@@ -106,6 +116,7 @@ class BoundMethod:
         self.name: str = f"{bridge.name}.{function.__name__}"
         code = function.__code__
         self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
+        self.effect: Effect = getattr(function, _MARK)
         self._bridge = bridge
         self._function = function
 
@@ -119,11 +130,9 @@ class BoundMethod:
         signature = self.signature
         result, closing = signature.result, ""
         if self.kind == "stream":
-            items = typing.get_args(signature.result_type)[0]
-            arms = typing.get_args(items) or (items,)
-            ends = [a for a in arms if typing.get_origin(a) is End]
-            result = " or ".join(type_name(a) for a in arms if a not in ends)
-            closing = " or ".join(type_name(typing.get_args(a)[0]) for a in ends)
+            chunks, ends = self._arms()
+            result = " or ".join(type_name(a) for a in chunks)
+            closing = " or ".join(type_name(a) for a in ends)
         return MethodInfo(
             name=self.name,
             kind=self.kind,
@@ -131,7 +140,32 @@ class BoundMethod:
             parameters=signature.parameters,
             result=result,
             closing=closing,
+            effect=self.effect,
         )
+
+    def _arms(self) -> tuple[list[Any], list[Any]]:
+        """Of a stream: the types of its chunks, and of its closing value."""
+        items = typing.get_args(self.signature.result_type)[0]
+        arms = typing.get_args(items) or (items,)
+        ends = [a for a in arms if typing.get_origin(a) is End]
+        return [a for a in arms if a not in ends], [typing.get_args(a)[0] for a in ends]
+
+    def plan(
+        self, args: bytes | msgspec.Raw, hidden: typing.Iterable[str]
+    ) -> tuple[Planned, bytes]:
+        """What calling it would do, and what a script is answered in its place; see `_effects`.
+
+        Arguments are checked as for a call. Of a stream, the answer is its closing value.
+        """
+        self._decode(args)
+        values = msgspec.msgpack.decode(args)  # as they were given, without defaults
+        text = describe_call(self.name, self.signature.parameters, values, hidden)
+        hint = self.signature.result_type
+        if self.kind == "stream":
+            ends = self._arms()[1]
+            hint = ends[0] if ends else None
+        answer = _encode(self.name, zero(hint))
+        return Planned(method=self.name, effect=self.effect, description=text), answer
 
     async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
         """Call it. Takes and returns msgpack: an array of arguments, one value."""
@@ -264,7 +298,7 @@ def _check_size(name: str, size: int, limit: int) -> None:
 def _declared(bridge: type[Bridge]) -> list[Callable[..., Any]]:
     """The functions marked `@method`, those of base classes included, sorted by name."""
     found = (getattr(bridge, name) for name in sorted(dir(bridge)) if not name.startswith("_"))
-    return [f for f in found if getattr(f, _MARK, False)]
+    return [f for f in found if hasattr(f, _MARK)]
 
 
 class BridgeRegistry:

@@ -19,11 +19,12 @@ from ._budget import UNKNOWN, CallBudget
 from ._errors import AuditError
 
 if TYPE_CHECKING:
-    from llmspell_bridges import BridgeRegistry, Stream
+    from llmspell_bridges import BridgeRegistry, Effect, Stream
     from llmspell_protocol import Connection
 
     from ._budget import RunBudget
     from ._channel import Channel
+    from ._dry import DryRun
     from ._ending import Ending
     from ._policy import Policy
     from ._record import Observer
@@ -48,6 +49,10 @@ class _Open(Struct, eq=False):
     """What the bridge notes of it."""
     size: int = 0
     """Bytes of what the script is answered."""
+    planned: list[tuple[Effect, str]] = []
+    """What a dry run kept the bridge from doing."""
+    listed: bool = False
+    """By a dry run, which did not make it."""
     recorded: bool = False
     """The observers know how it ended."""
     task: asyncio.Task[None] | None = None
@@ -74,10 +79,12 @@ class Calls:
         fail: Callable[[BaseException], None],
         activity: Callable[[str], None],
         observers: tuple[Observer, ...] = (),
+        dry: DryRun | None = None,
     ) -> None:
         """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict.
 
-        `observers` are told of each call before its answer is sent.
+        `observers` are told of each call before its answer is sent. With `dry`, nothing is
+        written, sent or spent; it lists what would have been.
         """
         self.context: CallContext
         """Set when the clocks start, before the first call."""
@@ -92,6 +99,7 @@ class Calls:
         self._fail = fail
         self._activity = activity
         self._observers = observers
+        self._dry = dry
         self._open: dict[int, _Open] = {}
         self._stopped = False
 
@@ -180,7 +188,10 @@ class Calls:
             fault = Fault(call.id, _bounded(error.info()))
             return fault if self._record(state, error.kind) else None
         state.size += len(value)
-        return Reply(call.id, Raw(value)) if self._record(state, "ok") else None
+        outcome = "planned" if state.listed else "ok"
+        if self._dry is not None:
+            self._dry.add(call.method, state.planned)
+        return Reply(call.id, Raw(value)) if self._record(state, outcome) else None
 
     def _record(self, state: _Open, outcome: str) -> bool:
         """Tell the observers how a call ended, once. False when that ended the run."""
@@ -208,7 +219,16 @@ class Calls:
                 f"{call.method}: {len(call.args)} bytes of arguments; the limit is"
                 f" {self._policy.max_request} (max_request)",
             )
-        context = replace(self.context, budget=state.budget, detail=state.detail)
+        if self._dry is not None and (planned := self._dry.answer(method, call)) is not None:
+            state.listed = True
+            return planned
+        context = replace(
+            self.context,
+            budget=state.budget,
+            detail=state.detail,
+            dry_run=self._dry is not None,
+            planned=state.planned,
+        )
         if method.kind == "call":
             return await method.call(context, call.args)
         if state.room is None:

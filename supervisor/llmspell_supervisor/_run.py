@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
     from llmspell_protocol import LogLevel
 
+    from ._dry import DryRun
     from ._record import Observer
     from ._spell import Spell
     from ._worker import Worker
@@ -89,6 +90,8 @@ class Run:
         """Replaced before the run by those of the supervisor, which all of its runs share."""
         self.observers: tuple[Observer, ...] = ()
         """Set before the run: who is told of its calls."""
+        self.dry: DryRun | None = None
+        """Set before a run that is to have no effects: where they are listed."""
         self._spell = spell
         self._policy = policy
         self._registry = registry
@@ -176,6 +179,7 @@ class Run:
             fail=self._fail,
             activity=self._activity,
             observers=self.observers,
+            dry=self.dry,
         )
         self._after("ready", self._ready_timeout, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked
@@ -429,6 +433,9 @@ class Run:
             logs=tuple(self._logs),
             usage=usage,
             policy=self._policy,
+            dry_run=self.dry is not None,
+            planned=tuple(self.dry.planned) if self.dry else (),
+            unlisted=self.dry.unlisted if self.dry else 0,
             # The zygote's word stands above the worker's: it was locked before any spell came.
             layers={**self._layers, **(zygote.hello.layers if zygote.hello else {})},
         )

@@ -151,15 +151,19 @@ class Supervisor:
         *,
         params: Mapping[str, Any] | None = None,
         policy: Policy | None = None,
+        dry_run: bool = False,
     ) -> RunReport:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
+
+        A `dry_run` reads, and lists in its report what it would have written, sent or spent.
 
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
         host refuses a layer of containment, `ConfigError` when the policy grants a bridge or method that
         there is not, `SupervisorError` when no worker can be had, and what a callback raised:
         then the run has been ended.
         """
-        return await self._execute(spell, params or {}, policy or Policy(), "execute")
+        granted = policy or Policy()
+        return await self._execute(spell, params or {}, granted, "execute", dry_run=dry_run)
 
     async def validate(
         self, spell: Spell, *, isolation: Literal["strict", "degraded"] = "strict"
@@ -177,6 +181,8 @@ class Supervisor:
         params: Mapping[str, Any],
         policy: Policy,
         mode: Literal["execute", "validate"],
+        *,
+        dry_run: bool = False,
     ) -> RunReport:
         try:
             packed = pack(dict(params))
@@ -187,13 +193,15 @@ class Supervisor:
             if name not in self._registry.names:
                 self._registry.add(self._load(name))
         self._check_grants(policy.allow_bridges)
-        if mode == "execute":
+        if mode == "execute" and not dry_run:
             self._registry.prefetch(_mentioned(bridges, spell.source))
         number = next(self._numbers)
         trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
         observers = (trail.call,) if trail else ()
         try:
-            report = await self._attempt(number, spell, packed, policy, mode, observers)
+            report = await self._attempt(
+                number, spell, packed, policy, mode, observers, dry_run=dry_run
+            )
         except BaseException as error:
             if trail is not None:
                 cancelled = isinstance(error, asyncio.CancelledError)
@@ -209,17 +217,20 @@ class Supervisor:
         policy: Policy,
         mode: Literal["execute", "validate"],
         observers: tuple[Observer, ...],
+        *,
+        dry_run: bool,
     ) -> RunReport:
         """One run, in the worker of another zygote if the first died before it had the script."""
         for attempt in range(1, ATTEMPTS + 1):
             zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+            env = {n: os.environ[n] for n in policy.allow_env if n in os.environ}
             run = self._run_type(
                 spell,
                 params,
                 policy,
                 self._registry,
                 number=number,
-                env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
+                env=env,
                 model=self._model,
                 on_log=self._on_log,
                 on_activity=self._on_activity,
@@ -227,6 +238,10 @@ class Supervisor:
             )
             run.turns = self._turns
             run.observers = observers
+            if dry_run:
+                from ._dry import DryRun
+
+                run.dry = DryRun(env)
             try:
                 return await self._execute_in(zygote, run)
             except ZygoteDied:

@@ -15,7 +15,7 @@ import msgspec
 from llmspell_bridges import BoundMethod, BridgeRegistry, load
 from llmspell_bridges._catalogue import _OURS
 from llmspell_protocol import Parameter, Signature
-from llmspell_supervisor.cli._info import _GLOBALS
+from llmspell_supervisor.cli._info import _GLOBALS, EFFECTS
 from llmspell_supervisor.cli._results import ResultField, result_maps
 from llmspell_workers.engines._javascript._run import camel
 from llmspell_workers.library import LIBRARY
@@ -105,7 +105,8 @@ def _method(method: BoundMethod) -> Iterator[str]:
         returns = f"Returns {_cell(info.result)}."
     yield from _calls(lua, javascript)
     yield from _parameters(info.parameters)
-    yield f"{returns}\n"
+    effect = EFFECTS[info.effect]
+    yield f"{returns} {effect[0].upper()}{effect[1:]}.\n"
 
 
 def _library() -> Iterator[str]:

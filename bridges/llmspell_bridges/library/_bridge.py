@@ -30,7 +30,7 @@ class LibraryBridge(Bridge):
 
     name: ClassVar[str] = "library"
 
-    @method
+    @method(effect="read")
     async def require(
         self,
         ctx: CallContext,

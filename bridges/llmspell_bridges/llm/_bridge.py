@@ -57,7 +57,7 @@ class LlmBridge(Bridge):
 
         await _library.close()
 
-    @method
+    @method(effect="spend")
     async def complete(
         self, ctx: CallContext, request: str | CompletionRequest
     ) -> CompletionResponse:
@@ -65,7 +65,7 @@ class LlmBridge(Bridge):
         call = await self._completion(ctx, request)
         return await call.attempts(lambda number: _complete(call, number))
 
-    @method
+    @method(effect="spend")
     async def stream(
         self, ctx: CallContext, request: str | CompletionRequest
     ) -> AsyncIterator[CompletionDelta | End[CompletionResponse]]:
@@ -83,7 +83,7 @@ class LlmBridge(Bridge):
                 yield delta
         yield End(await answer.finish())
 
-    @method
+    @method(effect="spend")
     async def embed(
         self, ctx: CallContext, request: str | list[str] | EmbedRequest
     ) -> EmbedResponse:
@@ -93,7 +93,7 @@ class LlmBridge(Bridge):
         call = await self._embedding(ctx, request)
         return await call.attempts(lambda number: _embed(call, number))
 
-    @method
+    @method(effect="read")
     async def models(self, ctx: CallContext) -> ModelsResponse:
         """Which models this spell may name, and which one answers when it names none."""
         from ._routing import models

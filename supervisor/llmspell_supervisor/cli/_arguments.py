@@ -21,6 +21,7 @@ _RUN: Final[dict[str, Any]] = {
     "config": None,
     "profile": None,
     "audit": None,
+    "dry_run": False,
     "json": False,
     "quiet": False,
     "verbose": False,

@@ -21,6 +21,15 @@ from ._console import Console
 from ._describe import parameter_rows
 from ._results import ResultField, result_maps
 
+EFFECTS: Final = {
+    "read": "changes nothing: a dry run calls it",
+    "write": "writes: a dry run lists it instead",
+    "send": "sends: a dry run lists it instead",
+    "spend": "costs tokens or money: a dry run lists it instead",
+    "varies": "a dry run calls it, and lists what it then does not do",
+    "unknown": "its effect is not declared: a dry run lists it instead",
+}
+"""What a method does to the world, in words."""
 _GLOBALS: Final = {
     "console": "log, info, debug, write (no end of line) to stdout; warn, error to stderr",
     "params": "the parameters of this run: --param, --params",
@@ -153,6 +162,8 @@ def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
     yield f"  returns {kind}{method.result}"
     if isinstance(method, MethodInfo) and method.closing:
         yield f"  and ends with {method.closing}"
+    if isinstance(method, MethodInfo):
+        yield f"  {EFFECTS[method.effect]}"
     camel = re.sub(r"_([a-z])", lambda m: m[1].upper(), full)
     if camel != full:
         yield f"  in JavaScript: {camel}"

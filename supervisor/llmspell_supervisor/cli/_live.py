@@ -74,7 +74,9 @@ def _from_thread(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> N
 
 async def _cast(job: Job, supervisor: Supervisor) -> RunReport:
     async with supervisor:
-        return await supervisor.run(job.spell, params=job.params, policy=job.resolved.policy)
+        return await supervisor.run(
+            job.spell, params=job.params, policy=job.resolved.policy, dry_run=job.dry_run
+        )
 
 
 def _stop(supervisor: Supervisor, task: asyncio.Task[RunReport]) -> None:

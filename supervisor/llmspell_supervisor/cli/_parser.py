@@ -170,6 +170,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     _add_input(parser)
     _add_output(parser)
+    _add_trial(parser)
     _add_limits(parser)
     _add_grants(parser)
 
@@ -230,6 +231,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--verbose",
         action="store_true",
         help="console.debug too; then usage, layers and where the policy came from",
+    )
+
+
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("trying a spell")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read, but list what would be written, sent or spent instead of doing it",
     )
 
 

@@ -39,6 +39,7 @@ class Job(Struct, frozen=True, kw_only=True):
     resolved: Resolved
     model: str | None
     audit: str | None
+    dry_run: bool
 
 
 def run(arguments: SimpleNamespace) -> int:
@@ -101,6 +102,7 @@ def prepare(arguments: SimpleNamespace) -> Job:
         resolved=resolve(layers),
         model=arguments.model,
         audit=arguments.audit,
+        dry_run=arguments.dry_run,
     )
 
 
@@ -124,6 +126,11 @@ def _show(report: RunReport, job: Job, console: Console, arguments: SimpleNamesp
     console.end_line()
     if report.ok and not arguments.json:
         console.value(report.value)
+    if report.dry_run and not arguments.json:
+        from ._summary import plans
+
+        for row in plans(report):
+            console.out(escape_line(row))
     if report.problem is not None and console.lost is None:
         console.err(
             show_problem(
