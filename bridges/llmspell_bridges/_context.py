@@ -106,7 +106,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
         """Add facts about this call to its record in the audit log, such as `domain="a.example"`.
 
         Names and texts are kept in the log for good: never a secret, and of an address only the
-        host. `model`, `domain`, `read` and `write` (a path) are what a run is said to have needed.
+        host. `model`, `domain`, `read`, `write` (a path) and `library` (a folder), as a policy would
+        grant them, are what a run is said to have needed.
         """
         self.detail.update(facts)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from ._policy import Policy
+    from ._record import CallRecord
     from ._report import LogEntry, Problem, RunReport, SystemCall, Usage
     from ._resolve import Layer, Resolved, resolve
     from ._spell import Spell
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "AuditError": "_errors",
+    "CallRecord": "_record",
     "Config": "_config",
     "ConfigError": "_errors",
     "EXIT_CODES": "_verdict",
@@ -61,6 +63,7 @@ _HOMES: Final = {
 __all__ = [
     "EXIT_CODES",
     "AuditError",
+    "CallRecord",
     "Config",
     "ConfigError",
     "EngineInfo",

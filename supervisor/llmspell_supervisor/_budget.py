@@ -83,6 +83,7 @@ class RunBudget:
             raise BudgetExceeded("cost", asked=cost, left=self.cost_left)
         self._reserved_tokens += tokens
         self._reserved_cost += cost
+        self._mark_most()
         return RunReservation(self, tokens, cost, call)
 
     def settle(
@@ -94,10 +95,16 @@ class RunBudget:
         self._usage.prompt_tokens += prompt_tokens
         self._usage.completion_tokens += completion_tokens
         self._usage.cost += spent
+        self._mark_most()
         if self.tokens_left < 0:
             raise BudgetExceeded("tokens", asked=prompt_tokens + completion_tokens, left=0)
         if self.cost_left < 0:
             raise BudgetExceeded("cost", asked=spent, left=0)
+
+    def _mark_most(self) -> None:
+        usage, policy = self._usage, self._policy
+        usage.most_tokens = max(usage.most_tokens, policy.max_tokens - self.tokens_left)
+        usage.most_cost = max(usage.most_cost, policy.max_cost - self.cost_left)
 
     def count_call(self, method: str) -> bool:
         """Count a call. False when it is one more than the policy gives."""

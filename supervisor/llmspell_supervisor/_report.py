@@ -71,6 +71,9 @@ class Usage(Struct, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    most_tokens: int = 0
+    """The most that was used and reserved at a time: what the limit had to be, at least."""
+    most_cost: float = 0.0
 
 
 class RunReport(Struct, frozen=True, kw_only=True):

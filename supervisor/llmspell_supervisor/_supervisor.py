@@ -29,7 +29,7 @@ from ._zygotes import Zygote, ZygoteDied
 if TYPE_CHECKING:
     from ._audit import AuditLog, Trail
     from ._config import Config
-    from ._record import Observer
+    from ._record import CallRecord, Observer
     from ._spell import Spell
 
 BRIDGES: Final = ("llm",)
@@ -70,13 +70,15 @@ class Supervisor:
         model: str | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
+        on_call: Callable[[CallRecord], None] | None = None,
         audit: str | None = None,
         ahead: Ahead | None = None,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
         `model` is the operator's choice and stands above what spells name. The callbacks get each
-        console entry as it arrives and, in a word, what a run is doing. `audit` is the file of the
+        console entry as it arrives, in a word what a run is doing, and each call once it is over.
+        `audit` is the file of the
         audit log; the config's, where it names one, is the only one that there may be. `ahead` is
         what the command has begun for its one run; all of it is taken over.
         """
@@ -84,6 +86,7 @@ class Supervisor:
         self._model = model
         self._on_log = on_log
         self._on_activity = on_activity
+        self._on_call = on_call
         self._audit_path = audit
         self._audit: AuditLog | None = None
         self._ahead = ahead
@@ -197,7 +200,9 @@ class Supervisor:
             self._registry.prefetch(_mentioned(bridges, spell.source))
         number = next(self._numbers)
         trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
-        observers = (trail.call,) if trail else ()
+        observers: tuple[Observer, ...] = (trail.call,) if trail else ()
+        if self._on_call is not None:
+            observers += (self._on_call,)
         try:
             report = await self._attempt(
                 number, spell, packed, policy, mode, observers, dry_run=dry_run

@@ -145,7 +145,7 @@ class LlmBridge(Bridge):
             litellm = await _library.litellm()
         router = _routing.Router(self._config, self._endpoint)
         route = await router.route(choice, ctx.policy, litellm)
-        ctx.note(model=route.name)
+        ctx.note(model=choice.model, route=route.name)
         # In a thread: for some providers (ollama) litellm asks the server about the model.
         price = await asyncio.to_thread(_budget.price_of, route, litellm)
         asked = 0 if isinstance(request, EmbedRequest) else request.max_tokens

@@ -22,6 +22,8 @@ _RUN: Final[dict[str, Any]] = {
     "profile": None,
     "audit": None,
     "dry_run": False,
+    "learn": None,
+    "force": False,
     "json": False,
     "quiet": False,
     "verbose": False,

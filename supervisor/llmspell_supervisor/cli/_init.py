@@ -71,7 +71,7 @@ def init(arguments: SimpleNamespace) -> int:
     path = arguments.path or user_config_path()
     shown = escape_line(path)
     try:
-        _write(path, template(), force=arguments.force)
+        write_file(path, template(), force=arguments.force)
     except FileExistsError:
         raise ConfigError(f"{shown} is there already", "--force overwrites it") from None
     except OSError as error:
@@ -91,8 +91,11 @@ def template() -> str:
     return "\n".join(parts)
 
 
-def _write(path: str, text: str, *, force: bool) -> None:
-    """All of it or nothing, and never through a link or over a file that is not to go."""
+def write_file(path: str, text: str, *, force: bool) -> None:
+    """All of it or nothing, and never through a link or over a file that is not to go.
+
+    Raises `OSError`.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if os.path.isdir(path):

@@ -51,6 +51,7 @@ async def _run(
         model=job.model,
         on_log=console.log,
         on_activity=line.activity,
+        on_call=job.lesson.observe if job.lesson else None,
         audit=job.audit,
         ahead=ahead,
     )

@@ -241,6 +241,12 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read, but list what would be written, sent or spent instead of doing it",
     )
+    group.add_argument(
+        "--learn",
+        metavar="FILE",
+        help="write the least manifest that the run needed; - is standard output",
+    )
+    group.add_argument("--force", action="store_true", help="let --learn overwrite a file")
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -18,11 +18,14 @@ from .._manifest import Manifest, find_manifest
 from .._report import RunReport
 from .._resolve import COMMAND_LINE, Layer, Resolved, resolve
 from .._spell import MAX_SOURCE, Spell, check_engine
-from .._text import escape_line
+from .._text import escape, escape_line
 from ._arguments import PROGRAM, flag_values
 from ._console import Console
 from ._params import read_params, read_stdin
 from ._problems import show_problem, use_colour
+
+if TYPE_CHECKING:
+    from ._learn import Lesson
 
 EXIT_BROKEN_PIPE: Final = 141
 """What a shell reports for a program that SIGPIPE ended, as in `| head`."""
@@ -40,6 +43,9 @@ class Job(Struct, frozen=True, kw_only=True):
     model: str | None
     audit: str | None
     dry_run: bool
+    manifest: Manifest | None
+    lesson: Lesson | None
+    """What is learnt of the run, for `--learn`."""
 
 
 def run(arguments: SimpleNamespace) -> int:
@@ -54,10 +60,42 @@ def run(arguments: SimpleNamespace) -> int:
             from ._live import Interrupted, live
         interrupted = Interrupted()
         report = live(job, ahead, console, interrupted, quiet=arguments.quiet)
-    _show(report, job, console, arguments)
+    learned = _learned(report, job, console)
+    _show(report, job, console, arguments, learned)
+    if learned is not None and not _keep(learned, console, arguments):
+        return EXIT_OUTPUT
     if console.lost is not None:
         return _output_lost(console, console.lost)
     return 128 + interrupted.signal if interrupted.signal else report.exit_code
+
+
+def _learned(report: RunReport, job: Job, console: Console) -> str | None:
+    """The manifest that `--learn` asks for; none of a run that did not end well."""
+    if job.lesson is None:
+        return None
+    if not report.ok:
+        console.err(f"{PROGRAM}: note: nothing was learnt: the run did not end well")
+        return None
+    from ._learn import manifest_text
+
+    return manifest_text(job.lesson, job.spell, job.params, report, job.manifest)
+
+
+def _keep(learned: str, console: Console, arguments: SimpleNamespace) -> bool:
+    """Write what was learnt where it is wanted. False, and a line on stderr, if that failed."""
+    if arguments.learn == "-":
+        if not arguments.json:  # else it is in the report
+            console.out(escape(learned.rstrip("\n")))
+        return True
+    from ._init import write_file
+
+    try:
+        write_file(arguments.learn, learned, force=arguments.force)
+    except OSError as error:
+        shown = escape_line(arguments.learn)
+        console.err(f"{PROGRAM}: error: {shown} cannot be written: {error.strerror}")
+        return False
+    return True
 
 
 def _begun(job: Job) -> contextlib.AbstractContextManager[Ahead | None]:
@@ -86,13 +124,23 @@ def prepare(arguments: SimpleNamespace) -> Job:
     """Read and check all input. Raises `SupervisorError`."""
     if arguments.spell == "-" and arguments.params == "-":
         raise UsageError("--params -: standard input is the spell already")
+    if arguments.dry_run and arguments.learn is not None:
+        raise UsageError("--learn: a dry run does not show what a run needs", "leave one out")
+    if arguments.force and arguments.learn is None:
+        raise UsageError("--force is for --learn")
     if arguments.model == "":
         raise UsageError("--model is empty", "name one, such as --model local")
     spell, manifest = read_spell(arguments.spell, arguments.engine)
     config = find_config(arguments.config)
     layers = config.layers(arguments.profile)
     layers.append(Layer(COMMAND_LINE, flag_values(arguments)))
-    if manifest is not None:
+    lesson = None
+    if arguments.learn is not None:
+        from ._learn import Lesson, check_target
+
+        check_target(arguments.learn, force=arguments.force)
+        lesson = Lesson()
+    elif manifest is not None:
         layers.append(manifest.layer)
     declared = manifest.parameters if manifest is not None else None
     return Job(
@@ -103,6 +151,8 @@ def prepare(arguments: SimpleNamespace) -> Job:
         model=arguments.model,
         audit=arguments.audit,
         dry_run=arguments.dry_run,
+        manifest=manifest,
+        lesson=lesson,
     )
 
 
@@ -122,7 +172,13 @@ def read_spell(path: str, engine: str | None) -> tuple[Spell, Manifest | None]:
     return Spell.from_text(source, engine, "standard input"), None
 
 
-def _show(report: RunReport, job: Job, console: Console, arguments: SimpleNamespace) -> None:
+def _show(
+    report: RunReport,
+    job: Job,
+    console: Console,
+    arguments: SimpleNamespace,
+    learned: str | None,
+) -> None:
     console.end_line()
     if report.ok and not arguments.json:
         console.value(report.value)
@@ -149,4 +205,7 @@ def _show(report: RunReport, job: Job, console: Console, arguments: SimpleNamesp
     if arguments.json:
         from ._summary import report_as_builtins
 
-        console.document(report_as_builtins(report, job.resolved))
+        document = report_as_builtins(report, job.resolved)
+        if learned is not None:
+            document["manifest"] = learned
+        console.document(document)
