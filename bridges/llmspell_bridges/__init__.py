@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._catalogue import available, load
 from ._context import Budget, CallContext, PolicyView, Reservation
-from ._effects import PERFORMED, Effect, Planned
+from ._effects import Effect, Planned
 from ._errors import BridgeError, BudgetExceeded, one_line
 from ._grants import is_granted
 from ._interface import (
@@ -24,7 +24,6 @@ from ._interface import (
 )
 
 __all__ = [
-    "PERFORMED",
     "BoundMethod",
     "Bridge",
     "BridgeConfig",

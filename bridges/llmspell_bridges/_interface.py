@@ -31,7 +31,7 @@ import msgspec
 
 from llmspell_protocol import NULL, ArgumentError, Signature, ValueRejected, pack, type_name
 
-from ._effects import Effect, Planned, describe_call, zero
+from ._effects import PERFORMED, Effect, Planned, describe_call, zero
 from ._errors import BridgeError, BudgetExceeded
 from ._grants import is_granted
 
@@ -149,6 +149,11 @@ class BoundMethod:
         arms = typing.get_args(items) or (items,)
         ends = [a for a in arms if typing.get_origin(a) is End]
         return [a for a in arms if a not in ends], [typing.get_args(a)[0] for a in ends]
+
+    @property
+    def is_called_dry(self) -> bool:
+        """Whether a dry run calls it; otherwise it `plan`s it."""
+        return self.effect in PERFORMED
 
     def plan(
         self, args: bytes | msgspec.Raw, hidden: typing.Iterable[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from llmspell_bridges import PERFORMED, Planned
+from llmspell_bridges import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ class DryRun:
 
     def answer(self, method: BoundMethod, call: Call) -> bytes | None:
         """List a call and say what its script is answered; None for one that is to be made."""
-        if method.effect in PERFORMED:
+        if method.is_called_dry:
             return None
         planned, answer = method.plan(call.args, self._hidden)
         self._add(planned)
