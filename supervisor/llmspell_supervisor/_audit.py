@@ -61,6 +61,8 @@ class Trail:
 
     def __init__(self, log: AuditLog, run: str, spell: Spell) -> None:
         self._log = log
+        self._lost: AuditError | None = None
+        """Why a record is missing: a run of which one is has no end in the log, and is no success."""
         self._about = {
             "run": run,
             "spell": _text(spell.name),
@@ -72,7 +74,11 @@ class Trail:
         """Raises `AuditError`: the run must end then."""
         notes = list(record.detail.items())[:MAX_NOTES]
         detail = {_text(name): _plain(value) for name, value in notes}
-        self._log.append("call", {**self._about, **structs.asdict(record), "detail": detail})
+        try:
+            self._log.append("call", {**self._about, **structs.asdict(record), "detail": detail})
+        except AuditError as error:
+            self._lost = self._lost or error
+            raise
 
     def end(self, report: RunReport) -> None:
         """Raises `AuditError`: the report is not the last word then."""
@@ -80,6 +86,8 @@ class Trail:
 
     def broke(self, verdict: str, usage: Usage | None = None) -> None:
         """The end of a run that may have left no report. Raises `AuditError`."""
+        if self._lost is not None:
+            raise self._lost
         used = structs.asdict(usage) if usage else {}
         self._log.append("end", {**self._about, "verdict": verdict, "usage": used})
 

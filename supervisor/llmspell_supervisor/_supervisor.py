@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import re
@@ -98,8 +99,8 @@ class Supervisor:
         self._open = False
 
     async def __aenter__(self) -> Self:
-        self._audit = self._open_audit()
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
+        self._audit = self._open_audit()
         self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
         self._open = True
         return self
@@ -210,7 +211,8 @@ class Supervisor:
         except BaseException as error:
             if trail is not None:
                 cancelled = isinstance(error, asyncio.CancelledError)
-                trail.broke("cancelled" if cancelled else "supervisor_error")
+                with contextlib.suppress(AuditError):  # it fails already
+                    trail.broke("cancelled" if cancelled else "supervisor_error")
             raise
         return _audited(report, trail) if trail else report
 

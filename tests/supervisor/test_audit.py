@@ -348,6 +348,35 @@ def test_a_log_that_fills_up_ends_the_run_before_the_answer_is_sent(tmp_path: Pa
     assert verify(str(log)).open_runs == 1
 
 
+def test_a_run_of_which_a_record_is_missing_has_no_end(log: Path) -> None:
+    size = log.stat().st_size
+    audit = AuditLog(str(log), size + 1500)
+    trail = audit.begin(2, Spell.from_text("return 1", "lua", "b.lua"))
+    with pytest.raises(AuditError, match="it is full"):
+        trail.call(call(1, detail={f"note{n}": "x" * 256 for n in range(16)}))
+    with pytest.raises(AuditError, match="it is full"):
+        trail.broke("ok")
+    audit.close()
+    assert verify(str(log)).open_runs == 1
+
+
+def test_a_run_that_a_callback_of_the_embedder_ends_has_an_end(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+
+    def refuse(record: CallRecord) -> None:
+        raise RuntimeError(record.method)
+
+    async def once() -> None:
+        async with Supervisor(audit=str(log), on_call=refuse) as supervisor:
+            supervisor.bridges.add(Ledger())
+            spell = Spell.from_text("ledger.send('x')", "lua", "a.lua")
+            await supervisor.run(spell, policy=Policy(allow_bridges=("ledger",)))
+
+    with pytest.raises(RuntimeError, match=r"ledger\.send"):
+        asyncio.run(once())
+    assert [r.get("verdict") for r in records(log)] == [None, None, "supervisor_error"]
+
+
 def test_a_run_whose_end_cannot_be_recorded_is_no_success(tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     with_cap(log, 10_000, "return 1")
