@@ -155,6 +155,8 @@ class Calls:
 
     def _done(self, call: int, task: asyncio.Task[None]) -> None:
         if state := self._open.pop(call, None):
+            if self._dry is not None:  # whichever way it ended
+                self._dry.add(state.call.method, state.planned)
             self._record(state, "cancelled" if task.cancelled() else "supervisor_error")
         if not task.cancelled() and (error := task.exception()):
             self._fail(error)
@@ -189,8 +191,6 @@ class Calls:
             return fault if self._record(state, error.kind) else None
         state.size += len(value)
         outcome = "planned" if state.listed else "ok"
-        if self._dry is not None:
-            self._dry.add(call.method, state.planned)
         return Reply(call.id, Raw(value)) if self._record(state, outcome) else None
 
     def _record(self, state: _Open, outcome: str) -> bool:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llmspell_bridges import Bridge, BridgeConfig, CallContext, End, method
+from llmspell_bridges import Bridge, BridgeConfig, BridgeError, CallContext, End, method
 from llmspell_supervisor import Policy, RunReport, Spell, Supervisor
+from llmspell_supervisor._dry import MAX_PLANNED, DryRun
 from tests.support.command import Command
 
 
@@ -53,6 +54,8 @@ class Shop(Bridge):
         """Reads for nothing, writes for more."""
         if count and ctx.dry_run:
             ctx.plan("write", f"{count} rows")
+            if count > 9:
+                raise BridgeError("Limit", "nine rows at most")
             return 0
         self.effects += ["row"] * count
         return count
@@ -109,6 +112,12 @@ def test_effects_are_listed_and_not_had(engine: str, source: str) -> None:
     assert len(bridge.effects) == 5
 
 
+def test_what_a_call_planned_before_it_failed_is_listed() -> None:
+    report, _ = run("return pcall(shop.change, 10)", "lua", dry_run=True)
+    assert report.value is False
+    assert [p.description for p in report.planned] == ["10 rows"]
+
+
 def test_grants_and_arguments_are_checked_as_in_earnest() -> None:
     report, _ = run("shop.buy(3)", "lua", dry_run=True)
     assert (report.verdict, report.planned) == ("script_error", ())
@@ -119,9 +128,9 @@ def test_grants_and_arguments_are_checked_as_in_earnest() -> None:
 
 
 def test_the_list_is_bounded_and_the_rest_counted() -> None:
-    source = "for _ = 1, 1200 do shop.buy('x') end"
-    report, bridge = run(source, "lua", dry_run=True, max_calls=2000)
-    assert (len(report.planned), report.unlisted, bridge.effects) == (1000, 200, [])
+    dry = DryRun({})
+    dry.add("shop.change", [("write", "a row")] * (MAX_PLANNED + 200))
+    assert (len(dry.planned), dry.unlisted) == (MAX_PLANNED, 200)
 
 
 @pytest.fixture

@@ -88,6 +88,19 @@ CASES = (
         'require("own")',
         "require: libraries that need each other: own -> own",
     ),
+    gives(
+        "two that are left in the middle and finish in another order",
+        """local function begin(name) return coroutine.create(function() return require(name) end) end
+        local one, two = begin("halves/one"), begin("halves/two")
+        coroutine.resume(one) coroutine.resume(two)
+        local _, first = coroutine.resume(one)
+        local _, second = coroutine.resume(two)
+        return { first, second }""",
+        """const [two, one] = [require("halves/two"), require("halves/one")];
+        return [await one, await two];""",
+        ["one", "require: libraries that need each other: halves/two -> halves/two"],
+        policy=GRANTED,
+    ),
     refusal(
         "no library of that name",
         'require("text/fromat")',

@@ -1,15 +1,20 @@
 -- `require`: other spells, whose text the host gives and which are run here, each once.
 local P = ...
 local error, load, setmetatable = error, load, setmetatable
-local concat = table.concat
+local concat, remove = table.concat, table.remove
 local cross, env = P.cross, P.env
 
 local values = {} -- by name: a table with the value, since that may be nil
 local chain = {} -- names of libraries that are being run, outermost first
 
 local Running = {
-  __close = function()
-    chain[#chain] = nil
+  __close = function(running)
+    for i = #chain, 1, -1 do -- not always the last: a coroutine may have been left inside one
+      if chain[i] == running.name then
+        remove(chain, i)
+        return
+      end
+    end
   end,
 }
 
@@ -35,7 +40,7 @@ local function require(name)
     error(message, 0)
   end
   chain[#chain + 1] = name
-  local _ <close> = setmetatable({}, Running) -- also when it fails, and without touching its stack
+  local _ <close> = setmetatable({ name = name }, Running) -- also when it fails, and without touching its stack
   local value = chunk()
   values[name] = { value }
   return value
