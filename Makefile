@@ -81,6 +81,7 @@ soak: $(VENV)/.dev ## Run ten thousand hostile and healthy spells, with kills [A
 docs: $(VENV)/.dev ## Write the pages that are made from the code
 	@PYTHONPATH=. $(BIN)/python tests/security/ledger.py
 	PYTHONPATH=. $(BIN)/python -m tests.support.syscalls_page
+	PYTHONPATH=. $(BIN)/python -m tests.support.reference_page
 
 bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
 	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)

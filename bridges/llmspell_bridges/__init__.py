@@ -11,7 +11,9 @@ from llmspell_protocol import ObjectHandle, ScriptFunction
 from ._catalogue import available, load
 from ._clock import off_the_clock
 from ._context import Budget, CallContext, PolicyView, Reservation, Script
+from ._effects import Effect, Planned
 from ._errors import BridgeError, BudgetExceeded, ScriptError, one_line
+from ._grants import is_granted
 from ._interface import (
     BoundMethod,
     Bridge,
@@ -34,9 +36,11 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "CallContext",
+    "Effect",
     "End",
     "MethodInfo",
     "ObjectHandle",
+    "Planned",
     "PolicyView",
     "Reservation",
     "RunState",
@@ -46,6 +50,7 @@ __all__ = [
     "Stream",
     "TextAnswer",
     "available",
+    "is_granted",
     "load",
     "method",
     "off_the_clock",

@@ -20,6 +20,7 @@ GROUP: Final = "llmspell.bridges"
 _OURS: Final = {
     "fs": "llmspell_bridges.fs:FsBridge",
     "http": "llmspell_bridges.http:HttpBridge",
+    "library": "llmspell_bridges.library:LibraryBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
     "memory": "llmspell_bridges.memory:MemoryBridge",
     "notify": "llmspell_bridges.notify:NotifyBridge",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmspell_protocol import ObjectHandle, ScriptFunction, ValueRejected, pack
 
 from ._clock import off_the_clock
+from ._effects import Effect
 from ._errors import BridgeError
 from ._objects import BridgeObject, RunState
 
@@ -54,6 +55,10 @@ class PolicyView(Protocol):
     @property
     def allow_models(self) -> tuple[str, ...]:
         """Patterns of models that the spell may use; an empty tuple allows none."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Directories whose spells the spell may require; the first that has one gives it."""
 
     @property
     def require_tls(self) -> bool:
@@ -109,14 +114,24 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """When the run's wall time is over, on `time.monotonic()`."""
     policy: PolicyView
     budget: Budget
+    engine: str = ""
+    """Which engine runs the spell."""
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
     script: Script | None = None
     """What `invoke` calls; none where there is no script, as when a bridge is used by itself."""
-    run: RunState = msgspec.field(default_factory=RunState)
+    run: RunState = field(default_factory=RunState)
     """What bridges keep for the run; closed at its end."""
     bridges: Mapping[str, Any] = {}
     """The bridges that the spell is granted, by name."""
+
+    detail: dict[str, Any] = field(default_factory=dict)
+    """What `note` has gathered of this call."""
+
+    dry_run: bool = False
+    """Nothing may be written, sent or spent: a method that would `plan`s it, and answers as if."""
+    planned: list[tuple[Effect, str]] = field(default_factory=list)
+    """What `plan` has listed of this call."""
 
     async def invoke(self, function: ScriptFunction, *values: Any) -> Any:
         """Call a function of the script and await its value; `request_timeout` stands still.
@@ -172,6 +187,22 @@ class CallContext(Struct, frozen=True, kw_only=True):
             message = f"the bridge {name} is not granted to this spell: --allow-bridge {name}"
             raise BridgeError("Policy", message)
         return found
+
+    def plan(self, effect: Effect, description: str) -> None:
+        """List what this call does not do because the run is dry; for methods that `vary`.
+
+        `description` is one short line without secrets, such as `POST https://api.example.com`.
+        """
+        self.planned.append((effect, description))
+
+    def note(self, **facts: str | float | bool | None) -> None:
+        """Add facts about this call to its record in the audit log, such as `domain="a.example"`.
+
+        Names and texts are kept in the log for good: never a secret, and of an address only the
+        host. `model`, `domain`, `read`, `write` (a path) and `library` (a folder), as a policy would
+        grant them, are what a run is said to have needed.
+        """
+        self.detail.update(facts)
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

@@ -46,7 +46,9 @@ from llmspell_protocol import (
 )
 
 from ._clock import within
+from ._effects import PERFORMED, Effect, Planned, describe_call, zero
 from ._errors import BridgeError, BudgetExceeded
+from ._grants import is_granted
 from ._objects import BridgeObject, TextAnswer
 
 if typing.TYPE_CHECKING:
@@ -98,10 +100,18 @@ class End(msgspec.Struct, Generic[T], frozen=True):
     value: T
 
 
-def method(function: F) -> F:
-    """Let scripts call this method of a bridge."""
-    setattr(function, _MARK, True)
-    return function
+@typing.overload
+def method(function: F, /) -> F: ...
+@typing.overload
+def method(*, effect: Effect) -> Callable[[F], F]: ...
+def method(function: F | None = None, /, *, effect: Effect = "unknown") -> F | Callable[[F], F]:
+    """Let scripts call this method of a bridge. A dry run calls it only if its `effect` allows."""
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, effect)
+        return function
+
+    return mark if function is None else mark(function)
 
 
 class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +125,7 @@ class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     closing: str = ""
     """What a stream ends with; empty when it is null."""
+    effect: Effect = "unknown"
 
 
 class BoundMethod:
@@ -134,6 +145,7 @@ class BoundMethod:
         self.name: str = f"{owner}.{function.__name__}"
         code = function.__code__
         self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
+        self.effect: Effect = getattr(function, _MARK)
         self._bridge = bridge
         self._objects = objects
         self._function = function
@@ -172,11 +184,9 @@ class BoundMethod:
         signature = self.signature
         result, closing = signature.result, ""
         if self.kind == "stream":
-            items = typing.get_args(signature.result_type)[0]
-            arms = typing.get_args(items) or (items,)
-            ends = [a for a in arms if typing.get_origin(a) is End]
-            result = " or ".join(type_name(a) for a in arms if a not in ends)
-            closing = " or ".join(type_name(typing.get_args(a)[0]) for a in ends)
+            chunks, ends = self._arms()
+            result = " or ".join(type_name(a) for a in chunks)
+            closing = " or ".join(type_name(a) for a in ends)
         elif self.binding.gives not in ("", _TEXT, _TEXTS):
             result = self.binding.gives
         return MethodInfo(
@@ -186,7 +196,39 @@ class BoundMethod:
             parameters=signature.parameters,
             result=result,
             closing=closing,
+            effect=self.effect,
         )
+
+    def _arms(self) -> tuple[list[Any], list[Any]]:
+        """Of a stream: the types of its chunks, and of its closing value."""
+        items = typing.get_args(self.signature.result_type)[0]
+        arms = typing.get_args(items) or (items,)
+        ends = [a for a in arms if typing.get_origin(a) is End]
+        return [a for a in arms if a not in ends], [typing.get_args(a)[0] for a in ends]
+
+    @property
+    def is_called_dry(self) -> bool:
+        """Whether a dry run calls it; otherwise it `plan`s it."""
+        return self.effect in PERFORMED
+
+    def plan(
+        self, ctx: CallContext, args: bytes | msgspec.Raw, hidden: typing.Iterable[str]
+    ) -> tuple[Planned, bytes]:
+        """What calling it would do, and what a script is answered in its place; see `_effects`.
+
+        Arguments are checked as for a call. Of a stream, the answer is its closing value.
+        """
+        self._decode(ctx, args)
+        values = msgspec.msgpack.decode(args)  # as they were given, without defaults
+        if self._objects is not None:
+            values = values[1:]
+        text = describe_call(self.name, self.signature.parameters, values, hidden)
+        hint = self.signature.result_type
+        if self.kind == "stream":
+            ends = self._arms()[1]
+            hint = ends[0] if ends else None
+        answer = _encode(self.name, zero(hint))
+        return Planned(method=self.name, effect=self.effect, description=text), answer
 
     async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
         """Call it. Takes and returns msgpack: an array of arguments, one value."""
@@ -303,7 +345,7 @@ def _check_size(name: str, size: int, limit: int) -> None:
 def _declared(owner: type[Bridge | BridgeObject]) -> list[Callable[..., Any]]:
     """The functions marked `@method`, those of base classes included, sorted by name."""
     found = (getattr(owner, name) for name in sorted(dir(owner)) if not name.startswith("_"))
-    return [f for f in found if getattr(f, _MARK, False)]
+    return [f for f in found if hasattr(f, _MARK)]
 
 
 def _bound(bridge: Bridge) -> typing.Iterator[BoundMethod]:
@@ -373,14 +415,13 @@ class BridgeRegistry:
         return self._methods.get(name)
 
     def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, Binding]]:
-        """What a script finds bound when it may call the bridges `names`; others are skipped."""
-        granted: dict[str, dict[str, Binding]] = {
-            name: {} for name in sorted(set(names) & set(self._bridges))
-        }
+        """What a script finds bound when it may call `names`: bridges and methods; see `_grants`."""
+        grants = tuple(names)
+        granted: dict[str, dict[str, Binding]] = {}
         for bound in self.methods:
-            bridge, _, short = bound.name.partition(".")
-            if bridge in granted:
-                granted[bridge][short] = bound.binding
+            if is_granted(bound.name, grants):
+                bridge, _, short = bound.name.partition(".")
+                granted.setdefault(bridge, {})[short] = bound.binding
         return granted
 
     def prefetch(self, names: typing.Iterable[str]) -> None:

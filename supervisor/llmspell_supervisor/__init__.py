@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._admission import Admission, Busy
     from ._config import Config, find_config
     from ._errors import (
+        AuditError,
         ConfigError,
         IsolationError,
         PolicyError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
     from ._policy import Policy
     from ._pool import PoolSize
+    from ._record import CallRecord
     from ._report import LogEntry, Problem, RunReport, SystemCall, Usage
     from ._resolve import Layer, Resolved, resolve
     from ._spell import Spell
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "Admission": "_admission",
+    "AuditError": "_errors",
     "Busy": "_admission",
+    "CallRecord": "_record",
     "Config": "_config",
     "ConfigError": "_errors",
     "EXIT_CODES": "_verdict",
@@ -64,7 +68,9 @@ _HOMES: Final = {
 __all__ = [
     "EXIT_CODES",
     "Admission",
+    "AuditError",
     "Busy",
+    "CallRecord",
     "Config",
     "ConfigError",
     "EngineInfo",

@@ -73,15 +73,18 @@ class RunBudget:
         """US dollars that are neither used nor reserved."""
         return self._policy.max_cost - self._usage.cost - self._reserved_cost
 
-    def reserve(self, *, tokens: int = 0, cost: float = 0.0) -> RunReservation:
-        """Set an upper bound aside before a call. Raises `BudgetExceeded`."""
+    def reserve(
+        self, *, tokens: int = 0, cost: float = 0.0, call: CallBudget | None = None
+    ) -> RunReservation:
+        """Set an upper bound aside before `call` is made. Raises `BudgetExceeded`."""
         if tokens > self.tokens_left:
             raise BudgetExceeded("tokens", asked=tokens, left=self.tokens_left)
         if cost > self.cost_left:
             raise BudgetExceeded("cost", asked=cost, left=self.cost_left)
         self._reserved_tokens += tokens
         self._reserved_cost += cost
-        return RunReservation(self, tokens, cost)
+        self._mark_most()
+        return RunReservation(self, tokens, cost, call)
 
     def settle(
         self, tokens: int, cost: float, prompt_tokens: int, completion_tokens: int, spent: float
@@ -92,10 +95,16 @@ class RunBudget:
         self._usage.prompt_tokens += prompt_tokens
         self._usage.completion_tokens += completion_tokens
         self._usage.cost += spent
+        self._mark_most()
         if self.tokens_left < 0:
             raise BudgetExceeded("tokens", asked=prompt_tokens + completion_tokens, left=0)
         if self.cost_left < 0:
             raise BudgetExceeded("cost", asked=spent, left=0)
+
+    def _mark_most(self) -> None:
+        usage, policy = self._usage, self._policy
+        usage.most_tokens = max(usage.most_tokens, policy.max_tokens - self.tokens_left)
+        usage.most_cost = max(usage.most_cost, policy.max_cost - self.cost_left)
 
     def count_call(self, method: str) -> bool:
         """Count a call. False when it is one more than the policy gives."""
@@ -113,11 +122,37 @@ class RunBudget:
         return True
 
 
+class CallBudget:
+    """The budget of a run as one of its calls sees it: adds up what the call used."""
+
+    def __init__(self, budget: RunBudget) -> None:
+        self._budget = budget
+        self.tokens = 0
+        self.cost = 0.0
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that the run has neither used nor reserved."""
+        return self._budget.tokens_left
+
+    @property
+    def cost_left(self) -> float:
+        """US dollars that the run has neither used nor reserved."""
+        return self._budget.cost_left
+
+    def reserve(self, *, tokens: int = 0, cost: float = 0.0) -> RunReservation:
+        """As `RunBudget.reserve`."""
+        return self._budget.reserve(tokens=tokens, cost=cost, call=self)
+
+
 class RunReservation:
     """A share of the budget that one call holds. Settle it exactly once."""
 
-    def __init__(self, budget: RunBudget, tokens: int, cost: float) -> None:
+    def __init__(
+        self, budget: RunBudget, tokens: int, cost: float, call: CallBudget | None
+    ) -> None:
         self._budget = budget
+        self._call = call
         self._tokens = tokens
         self._cost = cost
         self._settled = False
@@ -129,4 +164,7 @@ class RunReservation:
         if self._settled:
             raise RuntimeError("a reservation is settled once")
         self._settled = True
+        if self._call is not None:
+            self._call.tokens += prompt_tokens + completion_tokens
+            self._call.cost += cost
         self._budget.settle(self._tokens, self._cost, prompt_tokens, completion_tokens, cost)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from llmspell_bridges import BridgeError, BudgetExceeded, CallContext, ScriptError
+from llmspell_bridges import BridgeError, BudgetExceeded, CallContext, ScriptError, is_granted
 from llmspell_protocol import (
     NULL,
     Call,
@@ -27,16 +28,19 @@ from llmspell_protocol import (
 )
 
 from . import _ending
-from ._budget import UNKNOWN
+from ._budget import UNKNOWN, CallBudget
+from ._errors import AuditError
 
 if TYPE_CHECKING:
-    from llmspell_bridges import BridgeRegistry, Stream
+    from llmspell_bridges import BridgeRegistry, Effect, Stream
     from llmspell_protocol import Connection
 
     from ._budget import RunBudget
     from ._channel import Channel
+    from ._dry import DryRun
     from ._ending import Ending
     from ._policy import Policy
+    from ._record import Observer
 
 STOP_GRACE: Final = 5.0
 """Seconds for a bridge to clean up when its call is cancelled: an HTTP client closes its
@@ -50,6 +54,20 @@ _log = logging.getLogger(__name__)
 class _Open(Struct, eq=False):
     """A call that awaits its answer."""
 
+    call: Call
+    budget: CallBudget
+    began: float
+    """On `time.monotonic()`."""
+    detail: dict[str, Any]
+    """What the bridge notes of it."""
+    size: int = 0
+    """Bytes of what the script is answered."""
+    planned: list[tuple[Effect, str]] = []
+    """What a dry run kept the bridge from doing."""
+    listed: bool = False
+    """By a dry run, which did not make it."""
+    recorded: bool = False
+    """The observers know how it ended."""
     task: asyncio.Task[None] | None = None
     reading: asyncio.Task[bytes] | None = None
     """Of a stream: what takes chunks from the bridge."""
@@ -73,8 +91,14 @@ class Calls:
         end: Callable[[Ending], None],
         fail: Callable[[BaseException], None],
         activity: Callable[[str], None],
+        observers: tuple[Observer, ...] = (),
+        dry: DryRun | None = None,
     ) -> None:
-        """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict."""
+        """`end` ends the run with a verdict, `fail` with an exception that is nobody's verdict.
+
+        `observers` are told of each call before its answer is sent. With `dry`, nothing is
+        written, sent or spent; it lists what would have been.
+        """
         self.context: CallContext
         """Set when the clocks start, before the first call."""
         self.faults: set[ErrorKind] = set()
@@ -87,6 +111,8 @@ class Calls:
         self._end = end
         self._fail = fail
         self._activity = activity
+        self._observers = observers
+        self._dry = dry
         self._open: dict[int, _Open] = {}
         self._invoking = asyncio.Lock()  # invocations are sent in the order of their numbers
         self._invoked: dict[int, asyncio.Future[bytes]] = {}
@@ -95,10 +121,13 @@ class Calls:
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
         known = self._registry.get(call.method) is not None
+        state = _Open(call, CallBudget(self._budget), time.monotonic(), {})
         if not self._budget.count_call(call.method if known else UNKNOWN):
+            self._record(state, "call_limit")
             self._end(_ending.call_limit(self._policy))
             return
-        state = self._open[call.id] = _Open(room=asyncio.Event() if call.credit else None)
+        state.room = asyncio.Event() if call.credit else None
+        self._open[call.id] = state
         state.task = asyncio.create_task(self._serve(call, state))
         state.task.add_done_callback(lambda task: self._done(call.id, task))
 
@@ -175,9 +204,14 @@ class Calls:
         _, left = await asyncio.wait(tasks, timeout=STOP_GRACE)
         if left:
             _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
+            for state in self._open.values():
+                self._record(state, "abandoned")
 
     def _done(self, call: int, task: asyncio.Task[None]) -> None:
-        self._open.pop(call, None)
+        if state := self._open.pop(call, None):
+            if self._dry is not None:  # whichever way it ended
+                self._dry.add(state.call.method, state.planned)
+            self._record(state, "cancelled" if task.cancelled() else "supervisor_error")
         if not task.cancelled() and (error := task.exception()):
             self._fail(error)
 
@@ -199,19 +233,39 @@ class Calls:
     async def _answer(self, call: Call, state: _Open) -> Reply | Fault | None:
         """What to tell the script; nothing when the run ends over it."""
         try:
-            return Reply(call.id, Raw(await self._perform(call, state)))
+            value = await self._perform(call, state)
         except BudgetExceeded as error:
+            self._record(state, "cost_limit")
             self._end(_ending.cost_limit(self._policy, error))
             return None
         except BridgeError as error:
             if error.kind == "Internal":
                 _log.warning("%s", error, exc_info=error)
-            return Fault(call.id, _bounded(error.info()))
+            fault = Fault(call.id, _bounded(error.info()))
+            return fault if self._record(state, error.kind) else None
+        state.size += len(value)
+        outcome = "planned" if state.listed else "ok"
+        return Reply(call.id, Raw(value)) if self._record(state, outcome) else None
+
+    def _record(self, state: _Open, outcome: str) -> bool:
+        """Tell the observers how a call ended, once. False when that ended the run."""
+        if state.recorded or not self._observers:
+            return True
+        state.recorded = True
+        from ._record import record_of
+
+        record = record_of(state.call, state.budget, outcome, state.began, state.size, state.detail)
+        try:
+            for observe in self._observers:
+                observe(record)
+        except AuditError as error:
+            self._end(_ending.supervisor_error(error.message, error.hint))
+            return False
+        return True
 
     async def _perform(self, call: Call, state: _Open) -> bytes:
-        bridge = call.method.partition(".")[0]
         method = self._registry.get(call.method)
-        if method is None or bridge not in self._policy.allow_bridges:
+        if method is None or not is_granted(call.method, self._policy.bridges):
             raise BridgeError("Policy", f"{call.method} is not granted to this spell")
         if len(call.args) > self._policy.max_request:
             raise BridgeError(
@@ -219,18 +273,31 @@ class Calls:
                 f"{call.method}: {len(call.args)} bytes of arguments; the limit is"
                 f" {self._policy.max_request} (max_request)",
             )
+        if (
+            self._dry is not None
+            and (planned := self._dry.answer(self.context, method, call)) is not None
+        ):
+            state.listed = True
+            return planned
+        context = replace(
+            self.context,
+            budget=state.budget,
+            detail=state.detail,
+            dry_run=self._dry is not None,
+            planned=state.planned,
+        )
         if method.kind == "call":
-            return await method.call(self.context, call.args)
+            return await method.call(context, call.args)
         if state.room is None:
             raise BridgeError("Validation", f"{call.method} is a stream: ask for chunks")
         if state.closed:
             return NULL
-        return await self._read(call.id, state, method.stream(self.context, call.args))
+        return await self._read(state, method.stream(context, call.args))
 
-    async def _read(self, call: int, state: _Open, stream: Stream) -> bytes:
+    async def _read(self, state: _Open, stream: Stream) -> bytes:
         """The closing value of a stream, once it has ended or the script has closed it."""
         assert state.room is not None
-        state.reading = asyncio.create_task(self._forward(call, state.room, stream))
+        state.reading = asyncio.create_task(self._forward(state, state.room, stream))
         try:
             return await state.reading
         except asyncio.CancelledError:
@@ -241,16 +308,17 @@ class Calls:
         finally:
             await _close(stream)
 
-    async def _forward(self, call: int, room: asyncio.Event, stream: Stream) -> bytes:
+    async def _forward(self, state: _Open, room: asyncio.Event, stream: Stream) -> bytes:
         """Hand over chunk after chunk, never more than the script has room for.
 
         The bridge is one chunk ahead, since the end of a stream needs no room.
         """
         async for chunk in stream:
-            while not self._connection.credit(call):
+            while not self._connection.credit(state.call.id):
                 room.clear()
                 await room.wait()
-            await self._channel.send(Chunk(call, Raw(chunk)))
+            state.size += len(chunk)
+            await self._channel.send(Chunk(state.call.id, Raw(chunk)))
         return stream.closing
 
 

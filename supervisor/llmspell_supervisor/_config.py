@@ -7,6 +7,7 @@ what they like. A spell's own wishes go into its manifest, which grants nothing.
 
     [policy]              ceilings and grants for every run on this machine
     [profiles.NAME]       the same keys, chosen with --profile NAME; within [policy]
+    [audit]               path and max_size of the audit log of every run
     [NAME]                settings of the bridge NAME, such as [llm]
 """
 
@@ -22,17 +23,27 @@ from msgspec import Struct
 
 from ._errors import ConfigError
 from ._fields import check_fields
-from ._policy import MIB
+from ._policy import MAX_AUDIT, MIB
 from ._resolve import Layer
 from ._text import escape_line, nearest
+from ._units import parse_size
 
 if TYPE_CHECKING:
     from ._toml import Document
 
 CONFIG_VARIABLE: Final = "LLMSPELL_CONFIG"
-_OURS: Final = ("policy", "profiles")
+_OURS: Final = ("policy", "profiles", "audit")
 MAX_CONFIG: Final = MIB
 """Far above any config; bounds what a wrong path can make us parse."""
+
+
+class AuditSettings(Struct, frozen=True, kw_only=True):
+    """The section `[audit]`."""
+
+    path: str
+    """Absolute."""
+    max_size: int = MAX_AUDIT
+    """Bytes. Runs are refused when the log would grow over it."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -42,6 +53,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """The file, absolute; `None` when there was none."""
     policy: Mapping[str, Any] = {}
     profiles: Mapping[str, Mapping[str, Any]] = {}
+    audit: AuditSettings | None = None
     bridges: Mapping[str, Mapping[str, Any]] = {}
     """Settings by bridge, as `llmspell_bridges.load` takes them."""
 
@@ -57,6 +69,7 @@ class Config(Struct, frozen=True, kw_only=True):
             path=absolute,
             policy=_fields(document, "policy", document.table("policy"), absolute),
             profiles={name: _profile(document, name, profiles, absolute) for name in profiles},
+            audit=_audit(document, absolute),
             bridges=_bridges(document),
         )
 
@@ -115,6 +128,27 @@ def _profile(
     if not isinstance(profiles[name], dict):
         raise document.error(key, f"is not a table: write [{key}]")
     return _fields(document, key, profiles[name], absolute)
+
+
+def _audit(document: Document, absolute: str) -> AuditSettings | None:
+    if "audit" not in document.data:
+        return None
+    table, fail = document.table("audit"), document.fail_in("audit")
+    known = AuditSettings.__struct_fields__
+    for key in table:
+        if key not in known:
+            raise fail(escape_line(key), f"unknown key{nearest(escape_line(key), known)}")
+    path, size = table.get("path"), table.get("max_size", MAX_AUDIT)
+    if not isinstance(path, str) or not path or path.startswith("~") or "$" in path:
+        raise fail("path", "the path of a file is due; '~' and '$' are not expanded")
+    try:
+        size = parse_size(size) if isinstance(size, str) else size
+    except ValueError as error:
+        raise fail("max_size", str(error)) from None
+    if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
+        raise fail("max_size", "a size is due, such as 256M")
+    path = os.path.abspath(os.path.join(os.path.dirname(absolute), path))
+    return AuditSettings(path=path, max_size=size)
 
 
 def _bridges(document: Document) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ SupervisorError
 +-- IsolationError   the host refuses a layer of containment
 +-- UsageError       a flag or argument is wrong
 +-- Busy             too many runs at once, and the queue is full (`_admission`)
++-- AuditError       the audit log cannot be written, or is not whole
 
 Every message is one line that names the thing; `hint` says what to do about it. What goes wrong
 inside a spell is no exception: it is the verdict of a `RunReport`.
@@ -67,3 +68,7 @@ class IsolationError(SupervisorError):
 
 class UsageError(SupervisorError):
     """A flag, an argument or a parameter is wrong. Nothing was run."""
+
+
+class AuditError(SupervisorError):
+    """The audit log cannot be written, and so nothing is done; or it is not as it was written."""

@@ -21,12 +21,16 @@ from ._units import FORMATTERS, PARSERS
 
 # As text: most runs have no grant to check.
 _ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,254}"
-_BRIDGE_NAME: Final = r"[a-z][a-z0-9_]{0,62}"
+_BRIDGE_NAME: Final = r"[a-z][a-z0-9_]{0,62}(?:\.[a-z][a-z0-9_]{0,62}){0,2}"
 _HOST: Final = r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_-]{1,63})*|[0-9a-f:.]{2,45}"
 _MAX_ITEMS: Final = 1000
 """Items of one grant: far above what a person lists, and checked one by one against another."""
 
-_FLAGS: Final = {"allow_bridges": "--allow-bridge", "allow_models": "--allow-model"}
+_FLAGS: Final = {
+    "allow_bridges": "--allow-bridge",
+    "allow_models": "--allow-model",
+    "libraries": "--library",
+}
 """A flag that is repeated names one item, so it is singular."""
 
 
@@ -126,7 +130,11 @@ def _item(field: str, item: str, base: str) -> str:
         return _host(item)
     pattern = {"allow_env": _ENV_NAME, "allow_bridges": _BRIDGE_NAME}.get(field)
     if pattern is not None and re.fullmatch(pattern, item) is None:
-        what = "name of an environment variable" if field == "allow_env" else "name of a bridge"
+        what = (
+            "name of an environment variable"
+            if field == "allow_env"
+            else "name of a bridge or method"
+        )
         raise ValueError(f"{_quoted(item)} is not the {what}")
     return item
 

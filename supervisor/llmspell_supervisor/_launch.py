@@ -15,6 +15,7 @@ import sys
 # with an import of `typing`, and 37 with one of `socket`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from typing import Final
 
@@ -26,8 +27,12 @@ ZYGOTE_PACKAGES: Final = (
     "pythonmonkey",
 )
 """What a zygote imports from outside the standard library. It runs without `site`, so the folders
-that hold these, and only these, are put on its path, at its end: never the current directory."""
+that hold these, and for an engine of others the one of its package, are put on its path, at its
+end: never the current directory."""
 
+_OURS: Final = ("lua", "javascript")
+_ENGINE_GROUP: Final = "llmspell.engines"
+"""As in `_spell`, which is not imported before the zygote boots."""
 CONTROL_FD: Final = 3
 _ISOLATED: Final = ("-P", "-s", "-S")
 """As `-I`, which would not look at the first of these variables."""
@@ -129,10 +134,23 @@ def spawn(module: str, *arguments: str) -> Launched:
 
 
 def _spawn_zygote(engine: str, *, strict: bool) -> tuple[int, int, int]:
-    return _spawn("llmspell_workers.zygote", engine, "strict" if strict else "degraded")
+    level = "strict" if strict else "degraded"
+    return _spawn("llmspell_workers.zygote", engine, level, folders=_homes_of(engine))
 
 
-def _spawn(module: str, *arguments: str) -> tuple[int, int, int]:
+def _homes_of(engine: str) -> list[str]:
+    """Where the package is that declares an engine of others: its modules, and its entry points."""
+    if engine in _OURS:
+        return []
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=_ENGINE_GROUP, name=engine):
+        metadata = [os.path.abspath(str(point.dist.locate_file("")))] if point.dist else []
+        return [*_search_path((point.module.partition(".")[0],)), *metadata]
+    return []  # the zygote says that there is none
+
+
+def _spawn(module: str, *arguments: str, folders: Sequence[str] = ()) -> tuple[int, int, int]:
     """The pid, our end of the control pair, the read end of its standard error."""
     ours: list[int] = []
     theirs: list[int] = []
@@ -147,7 +165,7 @@ def _spawn(module: str, *arguments: str) -> tuple[int, int, int]:
         control, errors, null = theirs
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, *_ISOLATED, "-c", _boot(module), *arguments],
+            [sys.executable, *_ISOLATED, "-c", _boot(module, folders), *arguments],
             _ENVIRONMENT,
             file_actions=_file_actions({0: null, 1: null, 2: errors, CONTROL_FD: control}),
         )
@@ -174,9 +192,10 @@ def _file_actions(places: dict[int, int]) -> list[tuple[int, int] | tuple[int, i
     return [*up, *down, *close]
 
 
-def _boot(module: str) -> str:
+def _boot(module: str, folders: Sequence[str]) -> str:
     packages = dict.fromkeys((*ZYGOTE_PACKAGES, module.partition(".")[0]))
-    return _BOOT.format(path=_search_path(tuple(packages)), module=module)
+    path = dict.fromkeys((*_search_path(tuple(packages)), *folders))
+    return _BOOT.format(path=list(path), module=module)
 
 
 def _search_path(packages: tuple[str, ...]) -> list[str]:

@@ -22,6 +22,10 @@ comes before the kernel's."""
 MIN_MEMORY: Final = 48 * MIB
 """The least in which both engines start and run a small spell: JavaScript has 12 MiB left then."""
 
+MAX_AUDIT: Final = GIB
+"""Bytes of an audit log unless the operator says otherwise: two million calls, and still checked in
+seconds. Then it is time for a new file."""
+
 # What a field is measured in, or what a grant names: flags, files and checks are derived from it.
 _BYTES: Final = {"unit": "bytes"}
 _SECONDS: Final = {"unit": "seconds"}
@@ -104,8 +108,13 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...], Meta(description="directories that the spell may write", extra=_DIRECTORY)
     ] = ()
     allow_bridges: Annotated[
-        tuple[str, ...], Meta(description="bridges that the spell may call", extra=_NAME)
+        tuple[str, ...],
+        Meta(description="bridges or methods (http.get) that the spell may call", extra=_NAME),
     ] = ("llm",)
+    libraries: Annotated[
+        tuple[str, ...],
+        Meta(description="directories whose spells the spell may require", extra=_DIRECTORY),
+    ] = ()
     allow_models: Annotated[
         tuple[str, ...], Meta(description="models that the spell may use; '*' is any", extra=_NAME)
     ] = ("*",)
@@ -121,6 +130,11 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Literal["strict", "degraded"],
         Meta(description="strict refuses to run when a layer is missing; degraded runs without"),
     ] = "strict"
+
+    @property
+    def bridges(self) -> tuple[str, ...]:
+        """Bridges and methods that the spell may call: what is granted, and what grants bring."""
+        return (*self.allow_bridges, "library") if self.libraries else self.allow_bridges
 
     def __post_init__(self) -> None:
         # msgspec checks what it decodes, not what Python code builds, and a limit that is not a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
@@ -10,6 +10,9 @@ from llmspell_protocol import ErrorInfo, LogLevel
 
 from ._policy import Policy
 from ._verdict import EXIT_CODES, Verdict
+
+if TYPE_CHECKING:
+    from llmspell_bridges import Planned
 
 
 class LogEntry(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +71,9 @@ class Usage(Struct, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    most_tokens: int = 0
+    """The most that was used and reserved at a time: what the limit had to be, at least."""
+    most_cost: float = 0.0
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
@@ -81,6 +87,12 @@ class RunReport(Struct, frozen=True, kw_only=True):
     logs: tuple[LogEntry, ...] = ()
     usage: Usage
     policy: Policy
+    dry_run: bool = False
+    """Nothing was written, sent or spent."""
+    planned: tuple[Planned, ...] = ()
+    """What a dry run would have done, in order."""
+    unlisted: int = 0
+    """How many more effects there were than a report lists."""
     layers: dict[str, str] = field(default_factory=dict)
     """Containment layer to what it was: `on: ...` or `off: ...`."""
 

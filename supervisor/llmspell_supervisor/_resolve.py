@@ -38,6 +38,7 @@ _NEEDS: Final = {
     "allow_domain": "host",
     "allow_read": "reading",
     "allow_write": "writing",
+    "libraries": "libraries of",
     "allow_bridges": "bridge",
     "allow_models": "model",
 }
@@ -157,9 +158,11 @@ def _outside(name: str, given: Any, wanted: Any) -> Iterator[str]:
 
 
 def _covers(name: str, grant: str, item: str) -> bool:
-    """Whether `grant` gives `item`: itself, a folder below it, a host or model of its pattern."""
+    """Whether `grant` gives `item`: itself, what is below it, a host or model of its pattern."""
     if grant == item:
         return True
+    if name == "allow_bridges":
+        return item.startswith(grant + ".")
     if name == "allow_models":
         return _model_covers(grant, item)
     if GRANTS[name] == "directory":

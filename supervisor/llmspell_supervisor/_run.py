@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from llmspell_bridges import CallContext, RunState
 from llmspell_protocol import (
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry
     from llmspell_protocol import LogLevel
 
+    from ._dry import DryRun
+    from ._record import Observer
     from ._spell import Spell
     from ._worker import Worker
     from ._zygotes import Zygote
@@ -90,6 +93,10 @@ class Run:
     ) -> None:
         self.turns = Turns()
         """Replaced before the run by those of the supervisor, which all of its runs share."""
+        self.observers: tuple[Observer, ...] = ()
+        """Set before the run: who is told of its calls."""
+        self.dry: DryRun | None = None
+        """Set before a run that is to have no effects: where they are listed."""
         self._spell = spell
         self._policy = policy
         self._registry = registry
@@ -186,6 +193,8 @@ class Run:
             end=self._end,
             fail=self._fail,
             activity=self._activity,
+            observers=self.observers,
+            dry=self.dry,
         )
         self._after("ready", self._ready_timeout, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked
@@ -343,7 +352,7 @@ class Run:
             source=self._spell.source,
             params=Raw(params),
             env=dict(env),
-            manifest=self._registry.manifest(policy.allow_bridges),
+            manifest=self._registry.manifest(policy.bridges),
             limits=WorkerLimits(
                 heap=self._options.heap,
                 max_request=policy.max_request,
@@ -390,7 +399,15 @@ class Run:
             )
         if error.kind == "Limit" and error.field == "max_output":
             return _ending.output_limit(self._policy)
-        return _ending.from_failure(message, self._policy, faults=calls.faults)
+        ending = _ending.from_failure(message, self._policy, faults=calls.faults)
+        if ending.verdict == "script_error" and error.kind == "Script" and ending.problem:
+            from ._missing import missing_grant
+
+            grants = self._policy.bridges
+            hint = missing_grant(ending.problem, self._spell.source, grants, self._registry)
+            if hint:
+                return replace(ending, problem=replace(ending.problem, hint=hint))
+        return ending
 
     def _context(self) -> CallContext:
         assert self._began is not None
@@ -398,6 +415,7 @@ class Run:
             run_id=str(self._number),
             spell=self._spell.name,
             identity=self._spell.path or f"text:{self._spell.name}",
+            engine=self._spell.engine,
             deadline=self._began + self._policy.timeout,
             policy=self._policy,
             budget=self._budget,
@@ -445,6 +463,9 @@ class Run:
             logs=tuple(self._logs),
             usage=usage,
             policy=self._policy,
+            dry_run=self.dry is not None,
+            planned=tuple(self.dry.planned) if self.dry else (),
+            unlisted=self.dry.unlisted if self.dry else 0,
             # The zygote's word stands above the worker's: it was locked before any spell came.
             layers={**self._layers, **(zygote.hello.layers if zygote.hello else {})},
         )

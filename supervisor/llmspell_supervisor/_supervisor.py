@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import re
@@ -18,16 +19,20 @@ from llmspell_protocol.control import MethodDoc
 from ._admission import Admission, Gate
 from ._ahead import Ahead
 from ._cgroups import Cgroups
-from ._errors import ConfigError, SupervisorError, UsageError
-from ._policy import Policy
+from ._errors import AuditError, ConfigError, PolicyError, SupervisorError, UsageError
+from ._fields import flag_of
+from ._policy import MAX_AUDIT, Policy
 from ._pool import NO_POOL, PoolSize
 from ._report import LogEntry, Problem, RunReport
 from ._run import Run
+from ._text import escape_line, nearest
 from ._turns import Turns
 from ._zygotes import Zygote, ZygoteDied
 
 if TYPE_CHECKING:
+    from ._audit import AuditLog, Trail
     from ._config import Config
+    from ._record import CallRecord, Observer
     from ._spell import Spell
 
 BRIDGES: Final = ("llm",)
@@ -70,21 +75,27 @@ class Supervisor:
         admission: Admission | None = None,
         on_log: Callable[[LogEntry], None] | None = None,
         on_activity: Callable[[str], None] | None = None,
+        on_call: Callable[[CallRecord], None] | None = None,
+        audit: str | None = None,
         ahead: Ahead | None = None,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
         `model` is the operator's choice and stands above what spells name. `pool` is how many locked
         workers may wait for a run, by default as many as demand is for; `admission` how many runs
-        there may be, and how many that wait. The callbacks get each
-        console entry as it arrives and, in a word, what a run is doing. `ahead` is what the command
-        has begun for its one run; all of it is taken over.
+        there may be, and how many that wait. The callbacks get each console entry as it arrives, in a
+        word what a run is doing, and each call once it is over. `audit` is the file of the audit
+        log; the config's, where it names one, is the only one that there may be. `ahead` is what the
+        command has begun for its one run; all of it is taken over.
         """
         self._config = config
         self._model = model
         self._pool = pool or PoolSize()
         self._on_log = on_log
         self._on_activity = on_activity
+        self._on_call = on_call
+        self._audit_path = audit
+        self._audit: AuditLog | None = None
         self._ahead = ahead
         self._zygotes: dict[tuple[str, bool], Zygote] = {}
         self._heirs: dict[tuple[str, bool], Zygote] = {}
@@ -99,6 +110,7 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         self._registry = BridgeRegistry(self._load(name) for name in BRIDGES)
+        self._audit = self._open_audit()
         try:
             self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
         except OSError as error:
@@ -121,7 +133,24 @@ class Supervisor:
                 await asyncio.gather(*ends, *(zygote.close() for zygote in zygotes))
             finally:
                 self._cgroups.close()
+                if self._audit is not None:
+                    self._audit.close()
                 await self._registry.close()
+
+    def _open_audit(self) -> AuditLog | None:
+        """The config's log, which a flag cannot replace; else the flag's; else none."""
+        settings = self._config.audit if self._config else None
+        path = self._audit_path and os.path.abspath(self._audit_path)
+        if settings is not None:
+            if path not in (None, settings.path):
+                other = escape_line(settings.path)
+                raise PolicyError(f"--audit: the config has a log already, {other}", "leave it out")
+            path = settings.path
+        if path is None:
+            return None
+        from ._audit import AuditLog  # only who wants a log pays for it
+
+        return AuditLog(path, settings.max_size if settings else MAX_AUDIT)
 
     def _load(self, name: str) -> Any:
         settings = self._config.bridges.get(name) if self._config else None
@@ -142,19 +171,22 @@ class Supervisor:
         params: Mapping[str, Any] | None = None,
         policy: Policy | None = None,
         tenant: str = "",
+        dry_run: bool = False,
     ) -> RunReport:
         """Run a spell in a fresh worker. What goes wrong in the spell is a verdict, not an error.
 
         When as many run as may, it waits for its turn; tenants take turns, whatever each has
-        waiting. No clock of the policy runs meanwhile.
+        waiting. No clock of the policy runs meanwhile. A `dry_run` reads, and lists in its report
+        what it would have written, sent or spent.
 
         Raises `UsageError` for parameters that are no `ScriptValue`, `IsolationError` when the
-        host refuses a layer of containment, `ConfigError` when the policy grants a bridge that is
-        not installed, `Busy` when the queue is full, `SupervisorError` when no worker can be had, and
-        what a callback raised: then the run has been ended.
+        host refuses a layer of containment, `ConfigError` when the policy grants a bridge or method
+        that there is not, `Busy` when the queue is full, `SupervisorError` when no worker can be
+        had, and what a callback raised: then the run has been ended.
         """
+        granted = policy or Policy()
         async with self._gate.turn(tenant):
-            return await self._execute(spell, params or {}, policy or Policy(), "execute")
+            return await self._execute(spell, params or {}, granted, "execute", dry_run=dry_run)
 
     async def validate(
         self, spell: Spell, *, isolation: Literal["strict", "degraded"] = "strict"
@@ -173,47 +205,79 @@ class Supervisor:
         params: Mapping[str, Any],
         policy: Policy,
         mode: Literal["execute", "validate"],
+        *,
+        dry_run: bool = False,
     ) -> RunReport:
         try:
             packed = pack(dict(params))
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
-        for name in policy.allow_bridges:
+        bridges = tuple(dict.fromkeys(map(_bridge, policy.bridges)))
+        for name in bridges:
             if name not in self._registry.names:
                 self._registry.add(self._load(name))
-        if mode == "execute":
-            self._registry.prefetch(_mentioned(policy.allow_bridges, spell.source))
+        self._check_grants(policy.allow_bridges)
+        if mode == "execute" and not dry_run:
+            self._registry.prefetch(_mentioned(bridges, spell.source))
+        number = next(self._numbers)
+        trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
+        observers: tuple[Observer, ...] = (trail.call,) if trail else ()
+        if self._on_call is not None:
+            observers += (self._on_call,)
+        try:
+            report = await self._attempt(
+                number, spell, packed, policy, mode, observers, dry_run=dry_run
+            )
+        except BaseException as error:
+            if trail is not None:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                with contextlib.suppress(AuditError):  # it fails already
+                    trail.broke("cancelled" if cancelled else "supervisor_error")
+            raise
+        return _audited(report, trail) if trail else report
+
+    async def _attempt(
+        self,
+        number: int,
+        spell: Spell,
+        params: bytes,
+        policy: Policy,
+        mode: Literal["execute", "validate"],
+        observers: tuple[Observer, ...],
+        *,
+        dry_run: bool,
+    ) -> RunReport:
+        """One run, in the worker of another zygote if the first died before it had the script."""
         for attempt in range(1, ATTEMPTS + 1):
             zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
+            env = {n: os.environ[n] for n in policy.allow_env if n in os.environ}
+            run = self._run_type(
+                spell,
+                params,
+                policy,
+                self._registry,
+                number=number,
+                env=env,
+                model=self._model,
+                on_log=self._on_log,
+                on_activity=self._on_activity,
+                mode=mode,
+            )
+            run.turns = self._turns
+            run.observers = observers
+            if dry_run:
+                from ._dry import DryRun
+
+                run.dry = DryRun(env)
             try:
-                return await self._execute_in(zygote, spell, packed, policy, mode)
+                return await self._execute_in(zygote, run)
             except ZygoteDied:
                 if attempt == ATTEMPTS:
                     raise
         raise AssertionError
 
-    async def _execute_in(
-        self,
-        zygote: Zygote,
-        spell: Spell,
-        params: bytes,
-        policy: Policy,
-        mode: Literal["execute", "validate"],
-    ) -> RunReport:
+    async def _execute_in(self, zygote: Zygote, run: Run) -> RunReport:
         """Raises `ZygoteDied` when it died before the script was sent: nothing has happened yet."""
-        run = self._run_type(
-            spell,
-            params,
-            policy,
-            self._registry,
-            number=next(self._numbers),
-            env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
-            model=self._model,
-            on_log=self._on_log,
-            on_activity=self._on_activity,
-            mode=mode,
-        )
-        run.turns = self._turns
         over = self._runs[run] = asyncio.get_running_loop().create_future()
         try:
             return await run.execute(zygote)
@@ -221,6 +285,19 @@ class Supervisor:
             del self._runs[run]
             over.set_result(None)
             self._see_off()
+
+    def _check_grants(self, grants: tuple[str, ...]) -> None:
+        """Refuse the grant of a method that there is not: it would give nothing, and not say so."""
+        for grant in grants:
+            if "." in grant and self._registry.get(grant) is None:
+                methods = [
+                    m.name for m in self._registry.methods if _bridge(m.name) == _bridge(grant)
+                ]
+                raise ConfigError(
+                    f"{flag_of('allow_bridges')} {grant}: there is no such method"
+                    f"{nearest(grant, methods)}",
+                    f"{_bridge(grant)} has: {', '.join(methods) or 'none'}",
+                )
 
     def _zygote(self, engine: str, *, strict: bool) -> Zygote:
         """The zygote of an engine; a new one where there is none or it has died."""
@@ -283,6 +360,22 @@ def _overlook(task: asyncio.Task[object]) -> None:
     """Mark a task's exception as seen."""
     if not task.cancelled():
         task.exception()
+
+
+def _audited(report: RunReport, trail: Trail) -> RunReport:
+    """The report, once its end is in the audit log: one that cannot be is nobody's success."""
+    try:
+        trail.end(report)
+    except AuditError as error:
+        problem = Problem(message=error.message, hint=error.hint)
+        return msgspec.structs.replace(
+            report, verdict="supervisor_error", value=None, problem=problem
+        )
+    return report
+
+
+def _bridge(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _mentioned(bridges: tuple[str, ...], source: str) -> list[str]:

@@ -58,6 +58,11 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
+def snake_case(name: str) -> str:
+    """A name as Lua has it, from `listModels`, which is how JavaScript does."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), name)
+
+
 def _replace(unsafe: str, show: Callable[[re.Match[str]], str], text: str) -> str:
     # No unsafe character is printable, and compiling the pattern takes longer than a short run's
     # output: only text that needs it pays.

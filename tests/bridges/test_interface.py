@@ -17,6 +17,7 @@ from llmspell_bridges import (
     BudgetExceeded,
     CallContext,
     End,
+    is_granted,
     method,
 )
 from llmspell_protocol import Binding
@@ -151,6 +152,16 @@ def test_methods_are_exactly_those_that_are_marked() -> None:
         }
     }
     assert registry.manifest([]) == {}
+
+
+def test_a_method_is_granted_by_its_own_name_or_its_bridges() -> None:
+    registry = BridgeRegistry([Clock()])
+    assert registry.manifest(["clock.now", "clock.ticks", "clock.n"]) == {
+        "clock": {"now": Binding("call"), "ticks": Binding("stream")}
+    }
+    assert is_granted("llm.agent.run", ["llm.agent"])
+    assert not is_granted("llm.agents", ["llm.agent"])
+    assert not is_granted("llm.agent", ["llm.agent.run", "ll", ""])
 
 
 @pytest.mark.parametrize("name", ["clock.secret", "clock.__init__", "clock.close", "now", ""])

@@ -182,6 +182,14 @@ def test_what_is_not_granted_is_refused_as_if_it_were_not_there() -> None:
         )
 
 
+def test_of_a_bridge_only_the_granted_methods_are_served() -> None:
+    served, refused = answers(
+        call(1, "length", "four"), call(2, "deny"), allow_bridges=("notes.length",)
+    )
+    assert unpack(served.value) == 4
+    assert refused.error.message == "notes.deny is not granted to this spell"
+
+
 def test_arguments_over_the_limit_are_refused_with_their_size() -> None:
     [fault] = answers(call(1, "length", "x" * 2000), max_request=1000)
     assert isinstance(fault, Fault)

@@ -1,4 +1,4 @@
-"""The operator's config file, and the manifest that a stranger put beside a spell."""
+"""The operator's config file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from llmspell_supervisor._config import MAX_CONFIG, Config, find_config, user_config_path
-from llmspell_supervisor._errors import ConfigError, SupervisorError
-from llmspell_supervisor._manifest import MAX_MANIFEST, find_manifest
+from llmspell_supervisor._errors import ConfigError
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._resolve import resolve
-from llmspell_supervisor._spell import Spell
 
 
 def load(tmp_path: Path, text: str) -> Config:
@@ -133,62 +131,3 @@ def test_a_config_over_the_cap_is_refused_unread(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("#" * (MAX_CONFIG + 1))
     with pytest.raises(ConfigError, match="the cap is 1 MiB"):
         Config.load(str(tmp_path / "c.toml"))
-
-
-# --- the manifest ---
-
-
-def spell_with(tmp_path: Path, text: str) -> Spell:
-    (tmp_path / "a.lua").write_text("return 1")
-    (tmp_path / "spell.toml").write_text(text)
-    return Spell.from_path(tmp_path / "a.lua")
-
-
-def test_a_manifest_is_found_beside_its_spell(tmp_path: Path) -> None:
-    spell = spell_with(tmp_path, '[limits]\ntimeout = "5s"\n[grants]\nallow_env = ["A"]\n')
-    layer = find_manifest(spell)
-    assert layer is not None
-    assert layer.role == "manifest"
-    assert layer.values == {"timeout": 5.0, "allow_env": ("A",)}
-
-
-def test_a_manifest_about_another_spell_is_not_heard(tmp_path: Path) -> None:
-    assert find_manifest(spell_with(tmp_path, 'spell = "b.lua"\n')) is None
-    assert find_manifest(spell_with(tmp_path, 'spell = "a.lua"\n')) is not None
-
-
-def test_a_spell_without_a_file_has_no_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spell_with(tmp_path, "[limits]\n")
-    monkeypatch.chdir(tmp_path)
-    assert find_manifest(Spell.from_text("return 1", "lua")) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('[limits]\nisolation = "degraded"\n', "limits.isolation: unknown key"),
-        ('[grants]\nisolation = "degraded"\n', "grants.isolation: unknown key"),
-        ("[grants]\nrequire_tls = false\n", "grants.require_tls: unknown key"),
-        ("[grants]\nmemory = 1\n", "grants.memory: unknown key"),
-        ("[policy]\n", "policy: unknown key"),
-        ("spell = 1\n", "spell: is not a file name"),
-        ("[limits]\nmemory = -1\n", "is too little"),
-        ("#" * (MAX_MANIFEST + 1), "the cap is 64 KiB"),
-    ],
-)
-def test_a_wrong_manifest_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(SupervisorError) as caught:
-        find_manifest(spell_with(tmp_path, text))
-    assert message in str(caught.value)
-    assert "spell.toml" in str(caught.value)
-
-
-@pytest.mark.timeout(5)
-def test_a_manifest_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
-    spell = spell_with(tmp_path, "")
-    (tmp_path / "spell.toml").unlink()
-    os.mkfifo(tmp_path / "spell.toml")
-    with pytest.raises(ConfigError, match="is a pipe"):
-        find_manifest(spell)

@@ -116,6 +116,9 @@ def test_flags_choose_among_what_a_profile_grants() -> None:
         ("allow_models", ("gpt-?",), ("gpt-*",)),
         ("allow_models", ("gpt-4",), ("gpt-4o",)),
         ("allow_bridges", (), ("llm",)),
+        ("allow_bridges", ("llm.complete",), ("llm",)),
+        ("allow_bridges", ("llm.complete",), ("llm.embed",)),
+        ("allow_bridges", ("llm.agent",), ("llm.agents",)),
         ("jit", False, True),
         ("isolation", "strict", "degraded"),
     ],
@@ -295,3 +298,16 @@ def test_an_unknown_field_is_refused_with_the_nearest() -> None:
 
 def test_every_field_is_a_limit_a_grant_or_a_switch() -> None:
     assert set(FIELDS) - set(LIMITS) - set(GRANTS) == {"require_tls", "jit", "isolation"}
+
+
+def test_a_method_is_within_its_bridge_and_an_objects_method_within_what_makes_it() -> None:
+    wanted = ("llm.complete", "http.agent.run")
+    resolved = resolve([profile(allow_bridges=("llm", "http.agent")), flags(allow_bridges=wanted)])
+    assert resolved.policy.allow_bridges == wanted
+
+
+def test_a_manifest_that_needs_a_method_says_which_flag_grants_it() -> None:
+    with pytest.raises(
+        PolicyError, match=r"needs bridge http.get \(run with --allow-bridge http.get\)"
+    ):
+        resolve([flags(allow_bridges=("llm",)), manifest(allow_bridges=("http.get",))])

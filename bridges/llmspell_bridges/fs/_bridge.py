@@ -43,7 +43,7 @@ class FsBridge(Bridge):
         if self._workshop is not None:
             self._workshop.close()
 
-    @method
+    @method(effect="read")
     async def read(self, ctx: CallContext, path: str, options: ReadOptions = _WHOLE) -> str | bytes:
         """A file's content, or a part of it: UTF-8 text, unless bytes are asked for."""
         from . import _files
@@ -55,7 +55,7 @@ class FsBridge(Bridge):
 
         return await self._at(ctx, path, "read", work)
 
-    @method
+    @method(effect="write")
     async def write(
         self, ctx: CallContext, path: str, data: Content, options: WriteOptions = _REPLACE
     ) -> int:
@@ -71,7 +71,7 @@ class FsBridge(Bridge):
         await self._at(ctx, path, "write", work)
         return len(content)
 
-    @method
+    @method(effect="write")
     async def append(self, ctx: CallContext, path: str, data: Content) -> int:
         """Put text or bytes at the end of a file, new or old; gives the bytes written."""
         from . import _files
@@ -85,7 +85,7 @@ class FsBridge(Bridge):
         await self._at(ctx, path, "write", work)
         return len(content)
 
-    @method
+    @method(effect="read")
     async def list(self, ctx: CallContext, path: str = ".") -> Entries:
         """What is in a directory, sorted by name."""
         from . import _files
@@ -95,14 +95,14 @@ class FsBridge(Bridge):
             ctx, path, "read", lambda place, fence: _files.listing(place, quota, fence)
         )
 
-    @method
+    @method(effect="read")
     async def stat(self, ctx: CallContext, path: str) -> Stat | None:
         """What a path names: its kind, size and time of change; null if there is nothing."""
         from . import _files
 
         return await self._at(ctx, path, "read", lambda place, _: _files.status(place))
 
-    @method
+    @method(effect="read")
     async def glob(self, ctx: CallContext, pattern: str) -> Paths:
         """Paths that match a pattern, sorted: * and ? within a name, ** for any directories.
 
@@ -116,7 +116,7 @@ class FsBridge(Bridge):
             ctx, base, "read", lambda place, fence: _glob.glob(place, base, names, quota, fence)
         )
 
-    @method
+    @method(effect="write")
     async def mkdir(self, ctx: CallContext, path: str) -> None:
         """Create a directory, and those above it; one that is there already is fine."""
         from . import _files
@@ -126,14 +126,14 @@ class FsBridge(Bridge):
             ctx, path, "write", lambda place, fence: _files.make_directory(place, quota, fence)
         )
 
-    @method
+    @method(effect="write")
     async def remove(self, ctx: CallContext, path: str) -> None:
         """Remove a file or an empty directory."""
         from . import _files
 
         await self._at(ctx, path, "write", _files.remove)
 
-    @method
+    @method(effect="read")
     async def roots(self, ctx: CallContext) -> Granted:
         """The directories that this spell may read and write, as absolute paths."""
 

@@ -44,56 +44,56 @@ class HttpBridge(Bridge):
         if self._resolver is not None:
             self._resolver.close()
 
-    @method
+    @method(effect="read")
     async def get(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Ask for what is at an address."""
         return await self._request(ctx, "GET", url, options)
 
-    @method
+    @method(effect="read")
     async def head(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Ask for the headers of what is at an address."""
         return await self._request(ctx, "HEAD", url, options)
 
-    @method
+    @method(effect="send")
     async def post(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Send something to an address: body, json or form."""
         return await self._request(ctx, "POST", url, options)
 
-    @method
+    @method(effect="send")
     async def put(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Put something at an address."""
         return await self._request(ctx, "PUT", url, options)
 
-    @method
+    @method(effect="send")
     async def patch(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Change what is at an address."""
         return await self._request(ctx, "PATCH", url, options)
 
-    @method
+    @method(effect="send")
     async def delete(
         self, ctx: CallContext, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Remove what is at an address."""
         return await self._request(ctx, "DELETE", url, options)
 
-    @method
+    @method(effect="send")
     async def request(
         self, ctx: CallContext, verb: Method, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Make a request with any method."""
         return await self._request(ctx, verb, url, options)
 
-    @method
+    @method(effect="read")
     async def stream(
         self, ctx: CallContext, url: str, options: StreamOptions = _STREAMED
     ) -> AsyncIterator[str | bytes | End[Head]]:

@@ -90,7 +90,7 @@ class LlmBridge(Bridge):
 
         await _library.close()
 
-    @method
+    @method(effect="spend")
     async def complete(
         self, ctx: CallContext, request: str | CompletionRequest
     ) -> CompletionResponse:
@@ -102,7 +102,7 @@ class LlmBridge(Bridge):
 
         return await (ask() if self._cache is None else self._cache.answer(call, ask))
 
-    @method
+    @method(effect="spend")
     async def stream(
         self, ctx: CallContext, request: str | CompletionRequest
     ) -> AsyncIterator[CompletionDelta | End[CompletionResponse]]:
@@ -120,7 +120,7 @@ class LlmBridge(Bridge):
                 yield delta
         yield End(await answer.finish())
 
-    @method
+    @method(effect="spend")
     async def embed(
         self, ctx: CallContext, request: str | list[str] | EmbedRequest
     ) -> EmbedResponse:
@@ -130,19 +130,19 @@ class LlmBridge(Bridge):
         call = await self._embedding(ctx, request)
         return await call.attempts(lambda number: _embed(call, number))
 
-    @method
+    @method(effect="read")
     async def agent(self, ctx: CallContext, options: AgentOptions) -> Agent:
         """Make an agent: a model with a task, tools, and other agents to turn to."""
         return await Agent.of(ctx, options, self, lambda: _toolbox(ctx))
 
-    @method
+    @method(effect="read")
     async def conversation(
         self, ctx: CallContext, options: ConversationOptions = _UNNAMED
     ) -> Conversation:
         """Begin a conversation, or go on with one that is kept by its name."""
         return await Conversation.of(ctx, options.name, self._config.conversations)
 
-    @method
+    @method(effect="spend")
     async def parallel(
         self,
         ctx: CallContext,
@@ -162,7 +162,7 @@ class LlmBridge(Bridge):
         with off_the_clock():
             return await together(agent.run(ctx, text) for agent, text in work)
 
-    @method
+    @method(effect="read")
     async def models(self, ctx: CallContext) -> ModelsResponse:
         """Which models this spell may name, and which one answers when it names none."""
         from ._routing import models
@@ -238,7 +238,9 @@ class LlmBridge(Bridge):
         with off_the_clock():
             litellm = await _library.litellm()
         router = _routing.Router(self._config, self._endpoint)
-        return litellm, await router.route(choice, ctx.policy, litellm)
+        route = await router.route(choice, ctx.policy, litellm)
+        ctx.note(model=choice.model, route=route.name)
+        return litellm, route
 
     async def _endpoint(self, model: str | None) -> Endpoint:
         if self._local is None:

@@ -34,43 +34,43 @@ class MemoryBridge(Bridge):
         self._config = config
         self._threads = Threads()
 
-    @method
+    @method(effect="read")
     async def get(self, ctx: CallContext, memory: str, key: str) -> Any:
         """The value of a key; null if there is none."""
         check_name(key, "key")
         return await self._work(ctx, memory, lambda store: store.get(memory, key))
 
-    @method
+    @method(effect="write")
     async def set(self, ctx: CallContext, memory: str, key: str, value: Any) -> None:
         """Give a key a value."""
         check_name(key, "key")
         await self._work(ctx, memory, lambda store: store.set(memory, key, value))
 
-    @method
+    @method(effect="write")
     async def delete(self, ctx: CallContext, memory: str, key: str) -> bool:
         """Forget a key; whether there was one."""
         check_name(key, "key")
         return await self._work(ctx, memory, lambda store: store.delete(memory, key))
 
-    @method
+    @method(effect="read")
     async def keys(self, ctx: CallContext, memory: str, prefix: str = "") -> list[str]:
         """Keys that begin with a prefix, sorted."""
         if len(prefix) > MAX_NAME:
             raise BridgeError("Validation", f"prefix: 0 to {MAX_NAME} characters", field="prefix")
         return await self._work(ctx, memory, lambda store: store.keys(memory, prefix))
 
-    @method
+    @method(effect="write")
     async def append(self, ctx: CallContext, memory: str, value: Any) -> int:
         """Add a turn, such as a message, to the end of a conversation; how many there are."""
         return await self._work(ctx, memory, lambda store: store.append(memory, value))
 
-    @method
+    @method(effect="read")
     async def history(self, ctx: CallContext, memory: str, limit: Count = RECENT) -> list[Any]:
         """The last turns of a conversation, the oldest first."""
         most = ctx.policy.max_response
         return await self._work(ctx, memory, lambda store: store.history(memory, limit, most))
 
-    @method
+    @method(effect="write")
     async def clear(self, ctx: CallContext, memory: str) -> int:
         """Forget all keys and turns of one memory; how many there were."""
         return await self._work(ctx, memory, lambda store: store.clear(memory))

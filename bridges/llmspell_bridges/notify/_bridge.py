@@ -34,12 +34,12 @@ class NotifyBridge(Bridge):
         self._threads = Threads()
         self._sent: dict[str, deque[float]] = {name: deque() for name in config.targets}
 
-    @method
+    @method(effect="read")
     async def targets(self, ctx: CallContext) -> list[str]:  # noqa: ARG002 - every method takes it
         """Names of the targets that there are."""
         return sorted(self._config.targets)
 
-    @method
+    @method(effect="send")
     async def send(self, ctx: CallContext, target: str, message: str | Message) -> None:
         """Send a message to a target. A plain string is its body."""
         config = self._named(target)

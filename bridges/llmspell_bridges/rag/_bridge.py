@@ -53,7 +53,7 @@ class RagBridge(Bridge):
         """Close the connection to a server."""
         await asyncio.to_thread(self._collections.close)
 
-    @method
+    @method(effect="write")
     async def ingest(self, ctx: CallContext, collection: str, document: str | Document) -> Ingested:
         """Take a document in; one of the same source is replaced. A plain string is its text."""
         name = check_collection(collection)
@@ -65,7 +65,7 @@ class RagBridge(Bridge):
             raise BridgeError("Limit", message)
         return await self._take_in(ctx, name, data, source, document)
 
-    @method
+    @method(effect="write")
     async def ingest_folder(
         self, ctx: CallContext, collection: str, folder: str | Folder
     ) -> IngestedFolder:
@@ -96,7 +96,7 @@ class RagBridge(Bridge):
                 skipped.append(Skipped(source=below, reason=error.message))
         return IngestedFolder(documents=documents, skipped=skipped)
 
-    @method
+    @method(effect="read")
     async def retrieve(
         self, ctx: CallContext, collection: str, question: str | Question
     ) -> list[Passage]:
@@ -104,7 +104,7 @@ class RagBridge(Bridge):
         name = check_collection(collection)
         return await self._retrieve(ctx, name, _asked(question))
 
-    @method
+    @method(effect="spend")
     async def answer(self, ctx: CallContext, collection: str, question: str | Question) -> Answer:
         """What a model says to a question, from the passages that are most like it."""
         name = check_collection(collection)
@@ -115,7 +115,7 @@ class RagBridge(Bridge):
             raise BridgeError("Validation", message, field="collection")
         return await answer(ctx, self._registry, asked, found)
 
-    @method
+    @method(effect="write")
     async def remove(self, ctx: CallContext, collection: str, source: str) -> int:
         """Forget a document; how many passages it had."""
         name = check_collection(collection)

@@ -35,13 +35,13 @@ class SqlBridge(Bridge):
         self._config = config
         self._threads = Threads()
 
-    @method
+    @method(effect="read")
     async def query(self, ctx: CallContext, db: str, sql: str, params: Parameters = {}) -> Rows:  # noqa: B006
         """Rows that one statement finds; it cannot change anything. `:name` is a parameter."""
         config = self._named(db)
         return await self._work(ctx, db, config, lambda job, at: at.query(job, sql, params))
 
-    @method
+    @method(effect="write")
     async def execute(
         self,
         ctx: CallContext,
@@ -55,12 +55,12 @@ class SqlBridge(Bridge):
             raise BridgeError("Policy", f"{db} is read-only for spells", field="db")
         return await self._work(ctx, db, config, lambda job, at: at.execute(job, sql, params))
 
-    @method
+    @method(effect="read")
     async def tables(self, ctx: CallContext, db: str) -> list[str]:
         """Names of the tables that the spell may use."""
         return await self._work(ctx, db, self._named(db), lambda job, at: at.tables(job))
 
-    @method
+    @method(effect="read")
     async def columns(self, ctx: CallContext, db: str, table: str) -> list[Column]:
         """Columns of a table, in order."""
         if table not in await self.tables(ctx, db):

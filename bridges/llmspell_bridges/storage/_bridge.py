@@ -35,7 +35,7 @@ class StorageBridge(Bridge):
         self._config = config
         self._stores: dict[str, ObjectStore] = {}
 
-    @method
+    @method(effect="read")
     async def get(self, ctx: CallContext, store: str, path: str, kind: Kind = "bytes") -> Any:
         """The content of an object, as bytes or as text."""
         config, opened = await self._open(ctx, store, path)
@@ -55,7 +55,7 @@ class StorageBridge(Bridge):
             message = f"{store}: {path} is not UTF-8; read it as bytes"
             raise BridgeError("Validation", message, field="kind") from None
 
-    @method
+    @method(effect="write")
     async def put(
         self, ctx: CallContext, store: str, path: str, data: Any, options: PutOptions = AS_USUAL
     ) -> StoredObject:
@@ -74,7 +74,7 @@ class StorageBridge(Bridge):
             await obstore.put_async(opened, path, content, mode=mode)  # type: ignore[arg-type]
             return _stored(await obstore.head_async(opened, path))
 
-    @method
+    @method(effect="read")
     async def list(
         self, ctx: CallContext, store: str, prefix: str = "", limit: int = PAGE
     ) -> list[StoredObject]:
@@ -97,7 +97,7 @@ class StorageBridge(Bridge):
                 _check_count(store, len(found), config)
         return sorted(found, key=lambda stored: stored.path)[:limit]
 
-    @method
+    @method(effect="read")
     async def head(self, ctx: CallContext, store: str, path: str) -> StoredObject:
         """What is known of an object without reading it."""
         _, opened = await self._open(ctx, store, path)
@@ -106,7 +106,7 @@ class StorageBridge(Bridge):
         with explained(store, path):
             return _stored(await obstore.head_async(opened, path))
 
-    @method
+    @method(effect="write")
     async def delete(self, ctx: CallContext, store: str, path: str) -> bool:
         """Remove an object; whether there was one."""
         _, opened = await self._open(ctx, store, path, write=True)

@@ -42,12 +42,12 @@ class ToolsBridge(BuiltinTools):
         """Call a tool by its name. Arguments are checked against its schema."""
         return await self.toolbox(ctx).get(name).call(ctx, arguments)
 
-    @method
+    @method(effect="read")
     async def list(self, ctx: CallContext) -> Infos:
         """The tools that this spell may use, with the JSON Schemas of their arguments."""
         return [tool.info() for tool in self.toolbox(ctx).tools]
 
-    @method
+    @method(effect="read")
     async def validate(
         self,
         ctx: CallContext,
@@ -57,14 +57,14 @@ class ToolsBridge(BuiltinTools):
         """Whether a tool would take these arguments. It is not called."""
         return await self.toolbox(ctx).get(name).validate(arguments)
 
-    @method
+    @method(effect="read")
     async def health(
         self, ctx: CallContext, name: Annotated[str, Meta(description="of the tool, exactly")]
     ) -> Health:
         """Whether a tool can be used here: its package is installed, its key is set."""
         return await self.toolbox(ctx).get(name).health(ctx)
 
-    @method
+    @method(effect="read")
     async def register(self, ctx: CallContext, tool: ToolOptions) -> None:
         """Make a function of the spell a tool, until the spell ends."""
         self.toolbox(ctx).add(await ScriptTool.of(tool, ""))

@@ -76,7 +76,7 @@ class BuiltinTools(Bridge):
         if missing := await MISSING[name](self, ctx):
             raise BridgeError("Configuration", f"{name}: {missing}")
 
-    @method
+    @method(effect="read")
     async def calculator(
         self,
         ctx: CallContext,
@@ -89,7 +89,7 @@ class BuiltinTools(Bridge):
         found: float = await self._parse(ctx, "expression", "calculator", expression)
         return found
 
-    @method
+    @method(effect="read")
     async def csv_format(
         self,
         ctx: CallContext,
@@ -101,7 +101,7 @@ class BuiltinTools(Bridge):
         found: str = await self._parse(ctx, "rows", "csv_format", rows, delimiter)
         return found
 
-    @method
+    @method(effect="read")
     async def csv_parse(
         self,
         ctx: CallContext,
@@ -114,7 +114,7 @@ class BuiltinTools(Bridge):
         found: Rows = await self._parse(ctx, "text", "csv_parse", text, delimiter, header)
         return found
 
-    @method
+    @method(effect="read")
     async def datetime(
         self,
         ctx: CallContext,
@@ -134,7 +134,7 @@ class BuiltinTools(Bridge):
         # In a thread: zones are files.
         return await asyncio.to_thread(moment, at, zone, add_seconds)
 
-    @method
+    @method(effect="read")
     async def file_list(
         self,
         ctx: CallContext,
@@ -144,7 +144,7 @@ class BuiltinTools(Bridge):
         self._permit("file_list")
         return await ctx.bridge("fs", FsBridge).list(ctx, path)
 
-    @method
+    @method(effect="read")
     async def file_read(
         self, ctx: CallContext, path: Annotated[str, Meta(description="a text file")]
     ) -> str:
@@ -152,7 +152,7 @@ class BuiltinTools(Bridge):
         self._permit("file_read")
         return str(await ctx.bridge("fs", FsBridge).read(ctx, path))
 
-    @method
+    @method(effect="read")
     async def file_search(
         self,
         ctx: CallContext,
@@ -170,7 +170,7 @@ class BuiltinTools(Bridge):
             return paths
         return [path for path in paths[:MAX_SEARCHED] if await _holds(files, ctx, path, contains)]
 
-    @method
+    @method(effect="write")
     async def file_write(
         self,
         ctx: CallContext,
@@ -184,7 +184,7 @@ class BuiltinTools(Bridge):
             await files.mkdir(ctx, folder)
         return await files.write(ctx, path, text)
 
-    @method
+    @method(effect="read")
     async def html_to_text(
         self,
         ctx: CallContext,
@@ -196,7 +196,7 @@ class BuiltinTools(Bridge):
         found: str = await self._parse(ctx, "html", "html_to_text", html, links)
         return found
 
-    @method
+    @method(effect="send")
     async def http_request(
         self,
         ctx: CallContext,
@@ -210,14 +210,14 @@ class BuiltinTools(Bridge):
         web = ctx.bridge("http", HttpBridge)
         return await web.request(ctx, method, url, RequestOptions(headers=headers, body=body))
 
-    @method
+    @method(effect="read")
     async def image_info(self, ctx: CallContext, data: Data) -> ImageInfo:
         """Format and size of a PNG, JPEG, GIF, BMP, TIFF or ICO image, from its header."""
         await self._ready(ctx, "image_info")
         found = await self._parse(ctx, "data", "image_info", _bytes(data))
         return msgspec.convert(found, ImageInfo)
 
-    @method
+    @method(effect="read")
     async def json_query(
         self,
         ctx: CallContext,
@@ -230,7 +230,7 @@ class BuiltinTools(Bridge):
         await self._ready(ctx, "json_query")
         return await self._parse(ctx, "query", "json_query", data, query)
 
-    @method
+    @method(effect="read")
     async def pdf_text(
         self,
         ctx: CallContext,
@@ -243,7 +243,7 @@ class BuiltinTools(Bridge):
         found = await self._parse(ctx, "data", "pdf_text", _bytes(data), first, last)
         return msgspec.convert(found, PdfText)
 
-    @method
+    @method(effect="read")
     async def text_diff(
         self,
         ctx: CallContext,
@@ -256,7 +256,7 @@ class BuiltinTools(Bridge):
         found: str = await self._parse(ctx, "after", "text_diff", before, after, context)
         return found
 
-    @method
+    @method(effect="send")
     async def web_search(
         self,
         ctx: CallContext,

@@ -13,7 +13,7 @@ from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
 from .._objects import BridgeObject
 from .._state import owner
-from ..tools import Schema
+from ..toolbox import Schema
 from ._config import WorkflowConfig
 from ._flow import Flow
 from ._library import engine
@@ -56,22 +56,22 @@ class WorkflowBridge(Bridge):
         """Stop listening for webhooks."""
         await self._sources.close()
 
-    @method
+    @method(effect="read")
     async def sequential(self, ctx: CallContext, options: Options = _PLAIN) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run one after the other. Gives what the last one gives."""
         return await self._flow("sequential", options)
 
-    @method
+    @method(effect="read")
     async def parallel(self, ctx: CallContext, options: ParallelOptions = _PARALLEL) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps run at the same time. Gives a map of outputs, or their aggregate."""
         return await self._flow("parallel", options)
 
-    @method
+    @method(effect="read")
     async def conditional(self, ctx: CallContext, options: ConditionalOptions) -> Flow:  # noqa: ARG002 - all take it
         """A workflow of which one step runs. Gives what that one gives."""
         return await self._flow("conditional", options)
 
-    @method
+    @method(effect="read")
     async def loop(self, ctx: CallContext, options: LoopOptions) -> Flow:  # noqa: ARG002 - all take it
         """A workflow that runs its steps again and again. Gives a list of each round's output."""
         ways = ("over", "times", "condition")
@@ -82,24 +82,24 @@ class WorkflowBridge(Bridge):
             raise BridgeError("Validation", message, field=given[1] if given else "over")
         return await self._flow("loop", options)
 
-    @method
+    @method(effect="read")
     async def dag(self, ctx: CallContext, options: DagOptions = _DAG) -> Flow:  # noqa: ARG002 - all take it
         """A workflow whose steps say what they come after. Gives what the last ones give."""
         return await self._flow("dag", options)
 
-    @method
+    @method(effect="read")
     async def runs(self, ctx: CallContext) -> list[KeptRun]:
         """The kept runs of this spell, the latest first."""
         store = await self._store(ctx)
         return await asyncio.to_thread(store.runs)
 
-    @method
+    @method(effect="write")
     async def forget(self, ctx: CallContext, id: RunId) -> bool:  # noqa: A002 - what scripts call it
         """Delete a kept run. False when there is none of that name."""
         store = await self._store(ctx)
         return await asyncio.to_thread(store.forget, id)
 
-    @method
+    @method(effect="read")
     async def watch(self, ctx: CallContext, source: Source) -> AsyncIterator[Event]:
         """The events of a source, as they happen, until the spell closes the stream."""
         async with contextlib.aclosing(self._sources.events(ctx, source)) as events:

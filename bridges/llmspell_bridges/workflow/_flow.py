@@ -18,7 +18,7 @@ from .._interface import End, method
 from .._objects import BridgeObject
 from .._state import owner
 from ..llm.agents import Agent
-from ..tools import Schema
+from ..toolbox import Schema
 from ._library import engine, templates
 from ._plan import MAX_DEPTH, Deed, Part, Plan, check_step, problems
 from ._steps import Performer
@@ -74,7 +74,7 @@ class Flow(BridgeObject):
         self._sources = sources
         self._parts: list[tuple[Step, list[_Work]]] = []
 
-    @method
+    @method(effect="read")
     async def add_step(self, ctx: CallContext, step: Step) -> None:
         """Add a step. In a loop it is a step of each round; in a conditional one of its branches."""
         await templates()
@@ -86,26 +86,26 @@ class Flow(BridgeObject):
             works.append(await _Work.of(ctx, step.on_error))
         self._parts.append((step, works))
 
-    @method
+    @method(effect="read")
     async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
         """Whether it can run: unknown steps, circles, steps that are never reached."""
         await templates()
         found = problems(self.plan())
         return Validation(valid=not found, problems=found)
 
-    @method
+    @method(effect="read")
     async def metadata(self, ctx: CallContext) -> Metadata:  # noqa: ARG002 - all take it
         """Its name, its kind and its steps, with the workflows inside it."""
         return self.plan().metadata()
 
-    @method
+    @method(effect="spend")
     async def run(
         self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> WorkflowResult:
         """Run it on some values, and give the results of all steps."""
         return await _last(self._begin(ctx, values, options))
 
-    @method
+    @method(effect="spend")
     async def run_with_progress(
         self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
@@ -114,12 +114,12 @@ class Flow(BridgeObject):
             async for happening in found:
                 yield happening
 
-    @method
+    @method(effect="spend")
     async def resume(self, ctx: CallContext, id: RunId) -> WorkflowResult:  # noqa: A002 - what scripts call it
         """Go on with a kept run that was stopped. Steps that were finished are not run again."""
         return await _last(self._resume(ctx, id))
 
-    @method
+    @method(effect="spend")
     async def resume_with_progress(
         self,
         ctx: CallContext,
@@ -130,7 +130,7 @@ class Flow(BridgeObject):
             async for happening in found:
                 yield happening
 
-    @method
+    @method(effect="spend")
     async def on(self, ctx: CallContext, source: Source) -> AsyncIterator[WorkflowResult]:
         """Run it for each event of a source, with the event as its input, until told to stop."""
         async with contextlib.aclosing(_beside(self._react(ctx, source))) as results:

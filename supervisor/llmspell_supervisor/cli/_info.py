@@ -1,28 +1,39 @@
-"""`info`: engines, bridges, and what one method takes and returns."""
+"""`info`: engines, bridges, what one method takes and returns, what a spell says about itself."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
 
 from llmspell_bridges import BoundMethod, BridgeRegistry, MethodInfo, available, load
-from llmspell_protocol import Parameter
 from llmspell_protocol.control import MethodDoc
 
 from .._errors import UsageError
 from .._supervisor import EngineInfo, Supervisor
-from .._text import escape_line, nearest
+from .._text import escape_line, nearest, snake_case
+from ._about import about, is_spell, rows
 from ._console import Console
+from ._describe import parameter_rows
 from ._results import ResultField, result_maps
 
+EFFECTS: Final = {
+    "read": "changes nothing: a dry run calls it",
+    "write": "writes: a dry run lists it instead",
+    "send": "sends: a dry run lists it instead",
+    "spend": "costs tokens or money: a dry run lists it instead",
+    "varies": "a dry run calls it, and lists what it then does not do",
+    "unknown": "its effect is not declared: a dry run lists it instead",
+}
+"""What a method does to the world, in words."""
 _GLOBALS: Final = {
     "console": "log, info, debug, write (no end of line) to stdout; warn, error to stderr",
     "params": "the parameters of this run: --param, --params",
+    "require": "other spells as libraries, where a folder of them is granted: --library",
     "env": "the environment variables that were granted: --allow-env",
 }
 
@@ -30,13 +41,26 @@ _GLOBALS: Final = {
 def info(arguments: SimpleNamespace) -> int:
     """Run the command `info`. Raises `UsageError` for a topic that there is not."""
     console = Console()
-    found = _find(_snake(arguments.topic) if arguments.topic else None)
+    if arguments.topic and is_spell(arguments.topic):
+        _about_spell(arguments.topic, console, json=arguments.json)
+        return 0
+    found = _find(snake_case(arguments.topic) if arguments.topic else None)
     if arguments.json:
         console.document(msgspec.to_builtins(found))
         return 0
     for line in _render(found):
         console.out(line)
     return 0
+
+
+def _about_spell(path: str, console: Console, *, json: bool) -> None:
+    """Show what a spell says about itself. Raises `SpellError` or `ConfigError`."""
+    found = about(path)
+    if json:
+        console.document(msgspec.to_builtins(found))
+        return
+    for line in rows(found):
+        console.out(escape_line(line))
 
 
 def _find(topic: str | None) -> dict[str, Any]:
@@ -96,11 +120,6 @@ def _library(engines: Iterable[EngineInfo]) -> dict[str, list[MethodDoc]]:
     return {module: list(docs.values()) for module, docs in sorted(found.items())}
 
 
-def _snake(topic: str) -> str:
-    """A method as Lua names it, from `llm.listModels`, which is how JavaScript does."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: "_" + m[1].lower(), topic)
-
-
 def _render(found: dict[str, Any]) -> Iterator[str]:
     for line in _sections(found):
         yield escape_line(line)
@@ -138,11 +157,13 @@ def _method(method: MethodInfo | MethodDoc) -> Iterator[str]:
     yield f"{full}({names})"
     if method.doc:
         yield f"  {method.doc}"
-    yield from _parameters(method.parameters, "  ")
+    yield from parameter_rows(method.parameters, "  ")
     kind = "a stream of " if isinstance(method, MethodInfo) and method.kind == "stream" else ""
     yield f"  returns {kind}{method.result}"
     if isinstance(method, MethodInfo) and method.closing:
         yield f"  and ends with {method.closing}"
+    if isinstance(method, MethodInfo):
+        yield f"  {EFFECTS[method.effect]}"
     camel = re.sub(r"_([a-z])", lambda m: m[1].upper(), full)
     if camel != full:
         yield f"  in JavaScript: {camel}"
@@ -154,19 +175,3 @@ def _maps(maps: dict[str, tuple[ResultField, ...]]) -> Iterator[str]:
         width = max((len(field.name) for field in fields), default=0)
         for field in fields:
             yield f"      {field.name:<{width}}  {field.type}{'' if field.always else '; if any'}"
-
-
-def _parameters(parameters: Sequence[Parameter], indent: str) -> Iterator[str]:
-    width = max((len(p.name) for p in parameters), default=0)
-    for parameter in parameters:
-        state = "required" if parameter.required else _default(parameter)
-        facts = "; ".join(part for part in (parameter.type, state, parameter.doc) if part)
-        yield f"{indent}{parameter.name:<{width}}  {facts}"
-        yield from _parameters(parameter.options, indent + "    ")
-
-
-def _default(parameter: Parameter) -> str:
-    value = parameter.default
-    if value is None or callable(value) or parameter.options:
-        return "optional"
-    return f"default {msgspec.json.encode(value).decode()}"

@@ -42,11 +42,19 @@ _PROFILE: Final = """\
 # timeout = "20s"
 # max_cost = 0.1
 """
+_AUDIT: Final = """\
+# The audit log of every run on this machine: a record of each call, chained by hashes. What cannot
+# be recorded is not done. llmspell-supervisor audit verify FILE checks it.
+# [audit]
+# path = "/var/log/llmspell/audit.jsonl"
+# max_size = "1G"
+"""
 _EXAMPLES: Final = {
     "allow_env": ["REPORT_TITLE"],
     "allow_domain": ["api.example.com"],
     "allow_read": ["/srv/data"],
     "allow_write": ["/srv/out"],
+    "libraries": ["/srv/spells/lib"],
     "default_model": "openai/gpt-4o-mini",
     "embed_model": "openai/text-embedding-3-small",
     "aliases": {"fast": "openai/gpt-4o-mini"},
@@ -68,7 +76,7 @@ def init(arguments: SimpleNamespace) -> int:
     path = arguments.path or user_config_path()
     shown = escape_line(path)
     try:
-        _write(path, template(), force=arguments.force)
+        write_file(path, template(), force=arguments.force)
     except FileExistsError:
         raise ConfigError(f"{shown} is there already", "--force overwrites it") from None
     except OSError as error:
@@ -82,14 +90,17 @@ def init(arguments: SimpleNamespace) -> int:
 
 def template() -> str:
     """The whole file."""
-    parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE]
+    parts = [_HEAD, _POLICY + "[policy]\n" + "".join(_policy_lines()), _PROFILE, _AUDIT]
     tables = (_table(name, type(load(name)).config, first=True) for name in available())
     parts += ["\n".join(table) + "\n" for table in tables]
     return "\n".join(parts)
 
 
-def _write(path: str, text: str, *, force: bool) -> None:
-    """All of it or nothing, and never through a link or over a file that is not to go."""
+def write_file(path: str, text: str, *, force: bool) -> None:
+    """All of it or nothing, and never through a link or over a file that is not to go.
+
+    Raises `OSError`.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, mode=0o700, exist_ok=True)
     if os.path.isdir(path):

@@ -53,6 +53,8 @@ async def _run(
         pool=NO_POOL,
         on_log=console.log,
         on_activity=line.activity,
+        on_call=job.lesson.observe if job.lesson else None,
+        audit=job.audit,
         ahead=ahead,
     )
     task = asyncio.create_task(_cast(job, supervisor))
@@ -75,7 +77,9 @@ def _from_thread(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> N
 
 async def _cast(job: Job, supervisor: Supervisor) -> RunReport:
     async with supervisor:
-        return await supervisor.run(job.spell, params=job.params, policy=job.resolved.policy)
+        return await supervisor.run(
+            job.spell, params=job.params, policy=job.resolved.policy, dry_run=job.dry_run
+        )
 
 
 def _stop(supervisor: Supervisor, task: asyncio.Task[RunReport]) -> None:

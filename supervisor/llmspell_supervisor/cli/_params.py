@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,35 +15,50 @@ from .._files import decode_text, read_regular
 from .._policy import MIB
 from .._text import escape_line, truncate
 
+if TYPE_CHECKING:
+    from .._parameters import Declared
+
 MAX_PARAMS: Final = MIB
 """Bytes of a file of parameters: they are copied into the worker before it starts."""
 
 
-def read_params(pairs: Sequence[str], file: str | None) -> dict[str, Any]:
+def read_params(
+    pairs: Sequence[str], file: str | None, declared: Declared | None = None
+) -> dict[str, Any]:
     """All parameters. A `--param` stands above the same key of the file.
 
+    Where the spell's manifest has `declared` some, the text of a `--param KEY=VALUE` is read by its
+    type, what is not given has its default, and there are no others.
     Raises `UsageError` or `ConfigError` that names the parameter.
     """
     params = _from_file(file) if file is not None else {}
     seen: set[str] = set()
     for pair in pairs:
-        key, value = _pair(pair)
+        key, value = _pair(pair, declared)
         if key in seen:
             raise UsageError(f"--param {escape_line(key)} is given twice")
         seen.add(key)
         params[key] = value
+    if declared is not None:
+        from .._parameters import complete
+
+        params = complete(declared, params)
     for key, value in params.items():
         _check(key, value)
     return params
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def _pair(text: str, declared: Declared | None) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     typed = key.endswith(":")
     key = key.removesuffix(":")
     shown = escape_line(truncate(text, 60))
     if not equals or not key or escape_line(key) != key:
         raise UsageError(f"--param '{shown}' is not KEY=VALUE", "or KEY:=JSON for other types")
+    if not typed and declared is not None:
+        from .._parameters import read_text
+
+        return key, read_text(declared, key, value)
     if not typed:
         return key, value
     try:

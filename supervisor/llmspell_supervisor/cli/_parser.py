@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, NoReturn
@@ -22,6 +23,7 @@ _ITEMS: Final = {
     "allow_domain": "HOST",
     "allow_read": "DIR",
     "allow_write": "DIR",
+    "libraries": "DIR",
     "allow_bridges": "BRIDGE",
     "allow_models": "MODEL",
 }
@@ -29,7 +31,8 @@ _ITEMS: Final = {
 COMMANDS: Final = {
     "run": "run a spell",
     "validate": "check spells without running them",
-    "info": "show engines, bridges, or what one method takes and returns",
+    "info": "show engines, bridges, a method, or what a spell says about itself",
+    "audit": "check that an audit log is whole",
     "doctor": "show which layers of containment this machine offers",
     "harness": "attack this machine's containment, and show what stops each attack",
     "init": "write a config file with every setting explained",
@@ -63,6 +66,28 @@ class Parser(argparse.ArgumentParser):
         """Raise `UsageError`; argparse would print its usage and exit."""
         text = message.removeprefix("argument ")
         raise UsageError(escape_line(text), f"see {self.prog} --help")
+
+
+class _SpellHelp(argparse.Action):
+    """`--help` behind a spell explains the spell, if its manifest says something."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: Any,
+        values: object,  # noqa: ARG002 - of every action
+        option_string: str | None = None,  # noqa: ARG002 - likewise
+    ) -> None:
+        spell = getattr(namespace, "spell", None)
+        if spell and spell != "-":
+            from .._manifest import find_manifest
+            from ._about import spell_help
+
+            if find_manifest(spell) is not None:
+                sys.stdout.write(spell_help(spell))
+                parser.exit()
+        parser.print_help()
+        parser.exit()
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -120,7 +145,11 @@ def build(only: str | None = None) -> Parser:
     for name in [only] if only else COMMANDS:
         text = COMMANDS[name]
         made = commands.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", prog=f"{PROGRAM} {name}"
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            prog=f"{PROGRAM} {name}",
+            add_help=name != "run",
         )
         _ADD[name](made)
     return parser
@@ -131,8 +160,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] SPELL"
     parser.epilog = _RUN_EPILOG + _fill(_EXIT_CODES.format(codes), 80)
     parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
+    parser.add_argument(
+        "-h",
+        "--help",
+        action=_SpellHelp,
+        default=argparse.SUPPRESS,
+        nargs=0,
+        help="show this help message, or behind SPELL that of the spell, and exit",
+    )
     _add_input(parser)
     _add_output(parser)
+    _add_trial(parser)
     _add_limits(parser)
     _add_grants(parser)
 
@@ -181,6 +219,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--json", action="store_true", help="one JSON report on stdout, all else on stderr"
     )
+    group.add_argument(
+        "--audit", metavar="FILE", help="append a record of each call to an audit log"
+    )
     volume = group.add_mutually_exclusive_group()
     volume.add_argument(
         "-q", "--quiet", action="store_true", help="only the returned value and errors"
@@ -191,6 +232,21 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="console.debug too; then usage, layers and where the policy came from",
     )
+
+
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("trying a spell")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read, but list what would be written, sent or spent instead of doing it",
+    )
+    group.add_argument(
+        "--learn",
+        metavar="FILE",
+        help="write the least manifest that the run needed; - is standard output",
+    )
+    group.add_argument("--force", action="store_true", help="let --learn overwrite a file")
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -247,7 +303,7 @@ def _add_isolation(group: argparse._ActionsContainer) -> None:
 def _singular(text: str) -> str:
     """A schema speaks of all items, a flag names one."""
     words = {"variables": "variable", "directories": "directory", "hosts": "host",
-             "bridges": "bridge", "models": "model", "models;": "model;"}  # fmt: skip
+             "bridges": "bridge", "methods": "method", "models": "model", "models;": "model;"}  # fmt: skip
     return " ".join(words.get(word, word) for word in text.split())
 
 
@@ -277,7 +333,8 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
         "topic",
         metavar="TOPIC",
         nargs="?",
-        help="engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview",
+        help="engines, bridges, a bridge (llm), a method (llm.complete) or a spell's file; default:"
+        " an overview",
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
 
@@ -333,6 +390,16 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         made.add_argument("name", metavar="NAME", nargs="?", help="default: the default model")
 
 
+def _add_audit(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
+    verify = actions.add_parser("verify", help="name the first line that is not as it was written")
+    verify.add_argument("file", metavar="FILE", help="the log")
+    verify.add_argument(
+        "--holds", metavar="HASH", help="the last hash of an earlier check, which must be in it"
+    )
+    verify.add_argument("--json", action="store_true", help="the same as JSON")
+
+
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh"), help="bash or zsh")
 
@@ -341,6 +408,7 @@ _ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": _add_run,
     "validate": _add_validate,
     "info": _add_info,
+    "audit": _add_audit,
     "doctor": _add_doctor,
     "harness": _add_harness,
     "init": _add_init,

@@ -37,6 +37,16 @@ def summary(report: RunReport, resolved: Resolved) -> Iterator[str]:
             yield f"policy {name}: {show_value(name, getattr(report.policy, name))} from {source}"
 
 
+def plans(report: RunReport) -> Iterator[str]:
+    """Lines for stdout: what a dry run would have done."""
+    count = len(report.planned) + report.unlisted
+    yield f"dry run: {count or 'no'} effect{'' if count == 1 else 's'} planned, none had"
+    for planned in report.planned:
+        yield f"  {planned.effect:<7} {planned.description}"
+    if report.unlisted:
+        yield f"  and {report.unlisted} more"
+
+
 def report_as_builtins(report: RunReport, resolved: Resolved) -> dict[str, Any]:
     """The report as `--json` writes it: maps, lists and plain values; bytes as base64."""
     document: dict[str, Any] = msgspec.to_builtins(report)

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from .._errors import SpellError
+from .._errors import ConfigError, SpellError, SupervisorError
 from .._report import Problem
 from .._spell import Spell
 from .._supervisor import Supervisor
@@ -21,7 +21,7 @@ from ._run import read_spell
 def validate(arguments: SimpleNamespace) -> int:
     """Run the command `validate`: 0 when every spell parses, 1 when one does not.
 
-    One that cannot be read is said and the others are still checked; the exit code is then 2.
+    One that cannot be read, or whose manifest is wrong, is said and the others are still checked; the exit code is then 2.
     """
     console = Console(json=arguments.json)
     spells, unread = _read(arguments)
@@ -40,12 +40,13 @@ def validate(arguments: SimpleNamespace) -> int:
     return EXIT_CODES["script_error"] if any(problems) else 0
 
 
-def _read(arguments: SimpleNamespace) -> tuple[list[Spell], list[SpellError]]:
-    spells, unread = [], []
+def _read(arguments: SimpleNamespace) -> tuple[list[Spell], list[SupervisorError]]:
+    spells: list[Spell] = []
+    unread: list[SupervisorError] = []
     for path in arguments.spells:
         try:
-            spells.append(read_spell(path, arguments.engine))
-        except SpellError as error:
+            spells.append(read_spell(path, arguments.engine)[0])
+        except (SpellError, ConfigError) as error:
             unread.append(error)
     return spells, unread
 

@@ -54,6 +54,12 @@ def test_the_operator_then_aliases_then_the_spell_then_the_default(
     assert answered(host, server, **request) == expected
 
 
+def test_the_model_that_answers_is_noted_for_the_audit_log(server: ModelServer) -> None:
+    host = llm_host(server, settings=SETTINGS)
+    complete(host, {"prompt": "x", "model": "gpt-4"})
+    assert host.context.detail == {"model": "test/big", "route": "test/big"}
+
+
 def test_a_provider_can_be_named_beside_the_model(server: ModelServer) -> None:
     assert answered(llm_host(server), server, provider="test", model="meta/llama") == "meta/llama"
 

@@ -417,6 +417,19 @@ CASES = (
         policy={"request_timeout": 0.05},
     ),
     fails(
+        "a method that is not granted is not there, beside one that is",
+        "echo.say(1)\nreturn echo.join_two(1, 2)",
+        "await echo.say(1);\nreturn await echo.joinTwo(1, 2)",
+        Failed(message="TypeError: echo.joinTwo is not a function", line=2),
+        policy={"allow_bridges": ("echo.say",)},
+        differs=Differs(
+            reason=OWN_WORDS,
+            lua={
+                "failed": Failed(message="attempt to call a nil value (field 'join_two')", line=2)
+            },
+        ),
+    ),
+    fails(
         "a bridge that is registered but not granted is not there",
         "\nreturn echo.say(1)",
         "\nreturn await echo.say(1)",

@@ -173,7 +173,7 @@ def open_stage() -> Iterator[Stage]:
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
         kept = {"directory": state}
-        bridges = {"llm": settings, "http": http, "workflow": kept, **data}
+        bridges: dict[str, Any] = {"llm": settings, "http": http, "workflow": kept, **data}
         supervisor = Supervisor(Config(bridges=bridges))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())

@@ -15,6 +15,7 @@ from tests.e2e.cross_engine import (
     files,
     functions,
     json_library,
+    libraries,
     limits,
     llm_calls,
     llm_errors,
@@ -66,6 +67,7 @@ THEMES = (
     rag_bridge,
     notify_bridge,
     storage_bridge,
+    libraries,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")

@@ -72,6 +72,14 @@ BAD: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ["run", "a.lua", "--config", "ci.toml", "--profile", "ci", "--allow-env", "B"],
         ("--allow-env B", "profile 'ci'"),
     ),
+    "a grant of a method that there is not": (
+        ["run", "a.lua", "--allow-bridge", "llm.complet"],
+        ("--allow-bridge llm.complet: there is no such method", "did you mean 'llm.complete'"),
+    ),
+    "a grant that is no name": (
+        ["run", "a.lua", "--allow-bridge", "llm."],
+        ("--allow-bridge", "'llm.' is not the name of a bridge or method"),
+    ),
     "manifest that wants more": (
         ["run", "wants/a.lua"],
         ("needs environment variable LLM_MODEL", "--allow-env LLM_MODEL"),

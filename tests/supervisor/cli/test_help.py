@@ -27,7 +27,8 @@ options:
 commands:
   run         run a spell
   validate    check spells without running them
-  info        show engines, bridges, or what one method takes and returns
+  info        show engines, bridges, a method, or what a spell says about itself
+  audit       check that an audit log is whole
   doctor      show which layers of containment this machine offers
   harness     attack this machine's containment, and show what stops each attack
   init        write a config file with every setting explained
@@ -59,14 +60,26 @@ options:
     ("info", "--help"): """\
 usage: llmspell-supervisor info [-h] [--json] [TOPIC]
 
-Show engines, bridges, or what one method takes and returns.
+Show engines, bridges, a method, or what a spell says about itself.
 
 positional arguments:
-  TOPIC       engines, bridges, a bridge (llm) or a method (llm.complete); default: an overview
+  TOPIC       engines, bridges, a bridge (llm), a method (llm.complete) or a spell's file; default:
+              an overview
 
 options:
   -h, --help  show this help message and exit
   --json      the same as JSON
+""",
+    ("audit", "--help"): """\
+usage: llmspell-supervisor audit [-h] ACTION ...
+
+Check that an audit log is whole.
+
+options:
+  -h, --help  show this help message and exit
+
+actions:
+  verify      name the first line that is not as it was written
 """,
     ("doctor", "--help"): """\
 usage: llmspell-supervisor doctor [-h] [--json]

@@ -26,7 +26,7 @@ def test_the_file_as_it_is_written_changes_nothing(command: Command, tmp_path: P
 def test_every_setting_is_accepted_once_its_line_is_uncommented(tmp_path: Path) -> None:
     # A setting's line is `# key = ...` or `# [table]`; all else in a comment is prose.
     text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", template(), flags=re.MULTILINE)
-    for folder in ("/srv/data", "/srv/out"):
+    for folder in ("/srv/data", "/srv/out", "/srv/spells/lib"):
         text = text.replace(folder, str(tmp_path))
     (tmp_path / "c.toml").write_text(text)
     config = Config.load(str(tmp_path / "c.toml"))

@@ -128,13 +128,13 @@ class Agent(BridgeObject):
         """What models call to hand over to this agent."""
         return f"transfer_to_{self.options.name}"
 
-    @method
+    @method(effect="spend")
     async def run(self, ctx: CallContext, input: Input) -> AgentAnswer:  # noqa: A002 - the document's name
         """Let the agent work on `input` until it has an answer."""
         answer, _ = await self._run(ctx, [], input)
         return answer
 
-    @method
+    @method(effect="spend")
     async def run_with_context(
         self,
         ctx: CallContext,
@@ -148,7 +148,7 @@ class Agent(BridgeObject):
             await conversation.add(new)
         return answer
 
-    @method
+    @method(effect="spend")
     async def run_stream(
         self,
         ctx: CallContext,
@@ -171,12 +171,12 @@ class Agent(BridgeObject):
                 await conversation.add(new)
         yield End(answer)
 
-    @method
+    @method(effect="read")
     async def tools(self, ctx: CallContext) -> list[ToolInfo]:  # noqa: ARG002 - all take it
         """The tools that it has, with the JSON Schemas of their arguments."""
         return [tool.info() for tool in self.given]
 
-    @method
+    @method(effect="read")
     async def validate(self, ctx: CallContext) -> Validity:
         """Whether it could run: its model may be asked, its tools can be used. Asks nobody."""
         options = self.options

@@ -82,13 +82,13 @@ class Conversation(BridgeObject):
         """What was said now; all of it or nothing. Call it within `turn`."""
         await self._session.add_items(items)
 
-    @method
+    @method(effect="read")
     async def messages(self, ctx: CallContext) -> list[Turn]:  # noqa: ARG002 - all take it
         """What was said so far, without tools."""
         items: list[Any] = list(await self._session.get_items())
         return [turn for item in items if (turn := _turn(item)) is not None]
 
-    @method
+    @method(effect="write")
     async def clear(self, ctx: CallContext) -> None:  # noqa: ARG002 - all take it
         """Forget what was said."""
         async with self._lock:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from typing import Final, cast, get_args
 
 import msgspec
+from msgspec import structs
 
 from llmspell_protocol import ErrorInfo, ErrorKind, FailureCause
 
@@ -57,8 +59,8 @@ class Described(msgspec.Struct):
 _decode: Final = msgspec.json.Decoder(Described).decode
 
 
-def failure(cause: str, payload: str, name: str) -> ScriptFailure:
-    """The end of a run of the spell `name`."""
+def failure(cause: str, payload: str, name: str, libraries: AbstractSet[str]) -> ScriptFailure:
+    """The end of a run of the spell `name`, which has loaded the files `libraries`."""
     error = _decode(payload.encode())
     frames = [found for line in error.stack.split("\n") if (found := _FRAME.match(line))]
     shown = [frame for frame in frames if frame["file"] != PRELUDE]
@@ -67,19 +69,24 @@ def failure(cause: str, payload: str, name: str) -> ScriptFailure:
         line, column = _position(shown, name)
     stack = "\n".join(_show(frame) for frame in shown[:_SHOWN_FRAMES]) or None
     info = error.info()
+    if shown and shown[0]["file"] in libraries:
+        # Raised in a library: the spell's line is where it used it, as in other languages.
+        place = f"{shown[0]['file']}:{shown[0]['line']}: "
+        info = structs.replace(info, message=place + info.message)
     if error.message.startswith(_DYNAMIC_IMPORT):
         cause, info = "unsupported", ErrorInfo("Script", _NO_MODULES)
     assert cause in _CAUSES
     return ScriptFailure(cast("FailureCause", cause), info, line=line, column=column, stack=stack)
 
 
-def error_of(payload: str, name: str) -> ErrorInfo:
+def error_of(payload: str, name: str, libraries: AbstractSet[str]) -> ErrorInfo:
     """What a function that the host called has thrown. An error of the script's says where."""
-    failed = failure("error", payload, name)
-    if failed.error.kind != "Script" or failed.line is None:
+    failed = failure("error", payload, name, libraries)
+    placed = any(failed.error.message.startswith(f"{file}:") for file in libraries)
+    if failed.error.kind != "Script" or failed.line is None or placed:
         return failed.error
     message = f"{name}:{failed.line}: {failed.error.message}"
-    return msgspec.structs.replace(failed.error, message=message)
+    return structs.replace(failed.error, message=message)
 
 
 def syntax_failure(payload: str, source: str) -> ScriptFailure:

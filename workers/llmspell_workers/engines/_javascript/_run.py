@@ -27,7 +27,7 @@ from ..._session import HostError
 from ...library import LIBRARY
 from .._conversion import REASONS, TOO_NESTED, UNKNOWN_FUNCTION, WEIGHT
 from .._interface import ScriptFailure
-from ._failure import error_of, failure
+from ._failure import error_of, failure, syntax_failure
 from ._payload import from_msgpack, to_msgpack
 from ._wait import readable
 
@@ -43,6 +43,9 @@ WINDOW: Final = 16
 """Chunks of one stream that may be under way: hides a round trip, and a `break` wastes few."""
 
 _STUCK: Final = "the spell waits for a promise that nothing will settle"
+
+_LIBRARY: Final = '(async function(require){"use strict";\n'
+"""Likewise for a library, whose `require` knows who asks."""
 
 _STRICT: Final = '(async function(){"use strict";\n'
 """Makes a spell the body of an async function. It takes a line, so the spell's first is line 1."""
@@ -64,6 +67,20 @@ class Realm:
             raise
         except Exception as error:  # noqa: BLE001 - the core's error type is not to be imported
             raise _engine_failure(str(error)) from None
+
+    def module(self, call: int, name: str, source: str) -> None:
+        """Hand over the body of a library, for which `call` waits. Raises `ScriptFailure`."""
+        described = self.enter("check", 0, f'"use strict";\n{source}')
+        if described:
+            failed = syntax_failure(str(described), source)
+            text = f"{name}:{failed.line}: {failed.error.message}"
+            self.enter("fault", call, _info(ErrorInfo("Script", text)))
+            return
+        try:
+            main = self._core.evaluate(f"{_LIBRARY}{source}\n}})", name, 0)
+        except Exception as error:  # noqa: BLE001 - as in `enter`
+            raise _engine_failure(str(error)) from None
+        self.enter("module", call, main)
 
     def begin(self, source: str, name: str) -> None:
         """Run a spell up to its first `await`."""
@@ -104,13 +121,17 @@ class Run:
         self._start = start
         self._calls: dict[int, int] = {}  # the wire's number to the prelude's
         self._streams: dict[int, int] = {}  # the prelude's number to the wire's
+        self._files: set[str] = set()
+        """What the engine calls the libraries that were loaded."""
+        self._libraries: dict[int, str] = {}  # the prelude's number to the name that was required
         self._waiting: deque[tuple[int, str, bytes, int]] = deque()
         self._due: list[tuple[float, int]] = []
         self._timers: dict[int, float] = {}
         self._value: bytes | None = None
         self._failure: ScriptFailure | None = None
         self._operations: dict[str, Callable[..., str]] = {
-            "call": self._call, "stream": self._stream, "credit": self._credit,
+            "call": self._call, "stream": self._stream, "require": self._require,
+            "credit": self._credit,
             "close": self._close, "library": self._library, "log": self._log,
             "timer": self._timer, "untimer": self._untimer, "result": self._result,
             "failure": self._fail, "give": self._give, "refuse": self._refuse,
@@ -183,7 +204,13 @@ class Run:
         del self._calls[message.id]
         self._streams.pop(call, None)
         self._send_waiting()
-        if isinstance(message, Reply):
+        library = self._libraries.pop(call, None)
+        if isinstance(message, Reply) and library is not None:
+            source = msgspec.msgpack.decode(message.value, type=str)
+            path = f"library/{library}.js"
+            self._files.add(path)
+            self._realm.module(call, path, source)
+        elif isinstance(message, Reply):
             self._realm.enter("reply", call, from_msgpack(message.value))
         else:
             self._realm.enter("fault", call, _info(message.error))
@@ -211,6 +238,13 @@ class Run:
 
     def _stream(self, number: int, method: str, payload: str, object_number: float) -> str:
         return self._open(number, method, _arguments(payload, int(object_number)), WINDOW)
+
+    def _require(self, number: int, method: str, payload: str) -> str:
+        args = to_msgpack(payload)
+        refused = self._open(number, method, args, 0)
+        names = msgspec.msgpack.decode(args)
+        self._libraries[number] = str(names[0])
+        return refused
 
     def _open(self, number: int, method: str, args: bytes, credit: int) -> str:
         if self._session.has_room():
@@ -272,12 +306,12 @@ class Run:
         return ""
 
     def _refuse(self, number: int, _name: str, payload: str) -> str:
-        self._session.refuse(number, error_of(payload, self._start.name))
+        self._session.refuse(number, error_of(payload, self._start.name, self._files))
         return ""
 
     def _fail(self, _number: int, cause: str, payload: str) -> str:
         if self._failure is None:
-            self._failure = failure(cause, payload, self._start.name)
+            self._failure = failure(cause, payload, self._start.name, self._files)
         return ""
 
 

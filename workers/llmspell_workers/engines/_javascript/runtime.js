@@ -377,6 +377,71 @@ const sleep = (...args) => {
   });
 };
 
+// --- libraries ----------------------------------------------------------------------------------
+
+const modules = { __proto__: null };  // by name: whom it waits for, who waits for it, its value
+
+// The way from a library to one that waits for it, along what is not done yet; undefined without.
+const wayTo = (name, target) => {
+  if (name === target) return name;
+  const module = modules[name];
+  for (let i = 0; module !== undefined && i < module.needs.length; i++) {
+    const rest = wayTo(module.needs[i], target);
+    if (rest !== undefined) return `${name} -> ${rest}`;
+  }
+  return undefined;
+};
+
+const finish = (name, module, failed, value) => {
+  module.done = !failed;
+  module.value = value;
+  module.needs.length = 0;
+  if (failed) delete modules[name];  // who asks again, runs it again
+  for (let i = 0; i < module.waiters.length; i++) {
+    if (failed) module.waiters[i].reject(value);
+    else module.waiters[i].resolve(value);
+  }
+  module.waiters.length = 0;
+};
+
+// Ask the host for a library; what comes back is its body, a function.
+const fetchModule = (name, site) => {
+  const module = { __proto__: null, needs: list(), waiters: list(), done: false, value: undefined };
+  send("require", "library.require", [name], {
+    __proto__: null,
+    reply(body) {
+      pending--;
+      try {
+        watch(body(requirer(name)), (value) => finish(name, module, false, value),
+          (error) => finish(name, module, true, error));
+      } catch (error) {
+        finish(name, module, true, error);
+      }
+    },
+    fault(info) { pending--; finish(name, module, true, bridgeError(info, site)); },
+  });
+  pending++;
+  modules[name] = module;
+  return module;
+};
+
+// `require` as the spell has it, or as the library `from` has it.
+const requirer = (from) => freeze(function require(name) {
+  const site = new ErrorBase();
+  return new PromiseBase((resolve, reject) => {
+    const way = from === undefined ? undefined : wayTo(name, from);
+    if (way !== undefined) {
+      const message = `require: libraries that need each other: ${way} -> ${name}`;
+      throw bridgeError({ __proto__: null, kind: "Validation", message, field: "name" }, site);
+    }
+    const known = typeof name === "string" ? modules[name] : undefined;
+    const module = known ?? fetchModule(name, site);
+    if (module.done) return resolve(module.value);
+    if (from !== undefined && modules[from] !== undefined) append(modules[from].needs, name);
+    append(module.waiters, { __proto__: null, resolve, reject });
+  });
+});
+
 const consoleTable = () => {
   const table = { __proto__: null };
   const levels = ["debug", "info", "log", "warn", "error", "write"];
@@ -441,7 +506,9 @@ const strip = () => {
 const setUp = (world) => {
   const bridges = keys(world.manifest);
   for (let i = 0; i < bridges.length; i++) {
-    define(bridges[i], frozen(bridgeTable(world.manifest[bridges[i]])));
+    const table = bridgeTable(world.manifest[bridges[i]]);
+    if (bridges[i] === "library") define("require", table.require = requirer());
+    define(bridges[i], frozen(table));
   }
   const json = libraryTable("json", world.library.json);
   json.null = null;
@@ -557,6 +624,7 @@ const deliver = (op, id, payload) => {
   const call = calls[id];
   if (op !== "chunk") delete calls[id];
   if (op === "fault") call.fault(parse(payload));
+  else if (op === "module") call.reply(payload);
   else call[op](unpack(payload));
 };
 

@@ -52,6 +52,7 @@ _PARTS: Final = (
     "environment",
     "handles",
     "bindings",
+    "libraries",
     "mathematics",
     "main",
 )

@@ -189,6 +189,9 @@ function P.bind(manifest)
   for bridge, methods in next, manifest do
     bind_bridge(bridge, methods)
   end
+  if manifest.library then
+    P.bind_libraries()
+  end
 end
 
 local function logger(level)

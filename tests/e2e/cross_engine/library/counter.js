@@ -1,0 +1,5 @@
+let count = 0;
+return () => {
+  count += 1;
+  return count;
+};

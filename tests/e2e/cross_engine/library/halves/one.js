@@ -1,0 +1,2 @@
+await util.sleep(1);
+return "one";

@@ -1,0 +1,3 @@
+coroutine.yield()
+local _, problem = pcall(require, "halves/two")
+return problem.message

@@ -1,0 +1,1 @@
+params.seen = (params.seen ?? 0) + 1;

@@ -1,0 +1,1 @@
+params.seen = (params.seen or 0) + 1

@@ -1,0 +1,1 @@
+return { quoted: (value) => `<${value}>` };

@@ -1,0 +1,1 @@
+return { quoted = function(value) return "<" .. value .. ">" end }
