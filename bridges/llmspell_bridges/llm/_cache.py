@@ -26,7 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .._embedding import Embedder
-from .._state import owner, state_directory
+from .._kept import owner, state_directory
 from .._threads import Job, Threads
 from ._request import conversation
 from ._types import CompletionRequest, CompletionResponse, ResponseMetadata, TokenUsage

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from .._interface import BridgeConfig
-from .._state import StateConfig
+from .._kept import StateConfig
 from ..local._config import LocalConfig
 
 Name = Annotated[str, Meta(min_length=1)]

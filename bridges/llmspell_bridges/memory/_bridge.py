@@ -11,7 +11,7 @@ from msgspec import Meta
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
-from .._state import MAX_NAME, check_name, owner, state_directory
+from .._kept import MAX_NAME, check_name, owner, state_directory
 from .._threads import Job, Threads
 from ._config import MemoryConfig
 from ._store import Store

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .._state import StateConfig
+from .._kept import StateConfig
 
 
 class MemoryConfig(StateConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):

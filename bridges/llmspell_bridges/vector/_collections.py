@@ -18,7 +18,7 @@ from .._embedding import Embedder, Use
 from .._errors import BridgeError
 from .._extras import imported
 from .._interface import BridgeRegistry
-from .._state import owner, state_directory
+from .._kept import owner, state_directory
 from .._threads import Job, Threads
 from . import _qdrant
 from ._config import StoreConfig

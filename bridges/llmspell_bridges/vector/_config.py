@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from .._embedding import LOCAL
-from .._state import StateConfig
+from .._kept import StateConfig
 
 Address = Annotated[str, Meta(pattern=r"^(:memory:|https?://[^\s@]+)$")]
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

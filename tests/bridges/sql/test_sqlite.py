@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,9 @@ def test_what_a_statement_sorts_fills_neither_disk_nor_memory(ask: Ask) -> None:
 def test_a_statement_without_end_is_stopped(ask: Ask) -> None:
     error = refusal(ask, "query", ENDLESS.format("count(*)"), timeout=0.2)
     assert (error.kind, error.duration) == ("Timeout", 0.2)
+    for thread in [t for t in threading.enumerate() if t.name == "bridge"]:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 @pytest.mark.attack("B27")
