@@ -57,7 +57,7 @@ def handle(number: int) -> dict[str, int]:
 
 async def pass_turns() -> None:
     """Let everything go on that can: other tasks, threads and sockets, for many turns of the loop."""
-    for _ in range(200):
+    for _ in range(1000):
         await asyncio.to_thread(int)
 
 
