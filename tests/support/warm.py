@@ -71,9 +71,11 @@ class WarmCommand:
 def serve() -> None:
     """Fork for each job that comes on standard input, and tell its exit code."""
     from llmspell_bridges.llm import _library
+    from llmspell_bridges.llm.agents import _library as agents
     from llmspell_bridges.workflow._library import engine
 
     _library.prefetch().result()
+    agents._load()
     asyncio.run(engine())
     for thread in set(threading.enumerate()) - {threading.main_thread()}:
         thread.join()  # the one that imported: a fork wants no other thread

@@ -15,7 +15,6 @@ from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, End, method
 from .._objects import BridgeObject
-from ..tools import Toolbox, ToolsBridge
 from ._config import LlmConfig
 from ._types import (
     CompletionDelta,
@@ -38,6 +37,7 @@ from .agents._tasks import together
 
 if TYPE_CHECKING:
     from ..local import Endpoint, LocalModel
+    from ..toolbox import Toolbox
     from ._call import ModelCall
     from ._routing import Route
     from ._web import Web
@@ -246,6 +246,8 @@ class LlmBridge(Bridge):
 
 def _toolbox(ctx: CallContext) -> Toolbox:
     """The tools of the run. Raises `BridgeError` where the spell may use none."""
+    from ..tools import ToolsBridge
+
     return ctx.bridge("tools", ToolsBridge).toolbox(ctx)
 
 

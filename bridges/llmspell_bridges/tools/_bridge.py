@@ -9,11 +9,17 @@ from msgspec import Meta
 
 from .._context import CallContext
 from .._interface import method
+from ..toolbox import (
+    BuiltinTool,
+    Health,
+    ScriptTool,
+    Tool,
+    Toolbox,
+    ToolInfo,
+    ToolOptions,
+    Validity,
+)
 from ._builtin import MISSING, BuiltinTools
-from ._script import ScriptTool, ToolOptions
-from ._tool import BuiltinTool, Tool
-from ._toolbox import Toolbox
-from ._types import Health, ToolInfo, Validity
 
 Arguments = dict[str, Any]
 Infos = list[ToolInfo]  # in the class, `list` is a method

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -19,9 +18,9 @@ from ..fs import FsBridge
 from ..fs._types import Entry, ReadOptions
 from ..http import HttpBridge
 from ..http._types import HttpResponse, Method, RequestOptions
+from ..toolbox import Missing, lacks_package
 from ._config import ToolsConfig
 from ._process import Parsers
-from ._tool import Missing, lacks_package
 from ._types import ImageInfo, Moment, PdfText, SearchFilter, SearchResponse
 
 Delimiter = Annotated[str, Meta(min_length=1, max_length=1, description="between two fields")]
@@ -58,6 +57,8 @@ class BuiltinTools(Bridge):
 
     def is_granted(self, name: str) -> bool:
         """Whether the operator lets spells use the tool `name`."""
+        from fnmatch import fnmatchcase
+
         allow, deny = self._config.allow, self._config.deny
         return any(fnmatchcase(name, p) for p in allow) and not any(
             fnmatchcase(name, p) for p in deny
@@ -288,7 +289,7 @@ def _invalid(field: str, message: str) -> BridgeError:
 
 async def _holds(files: FsBridge, ctx: CallContext, path: str, text: str) -> bool:
     part = await files.read(ctx, path, _BEGINNING)
-    return text.encode() in part  # type: ignore[operator] - bytes were asked for
+    return text.encode() in part  # type: ignore[operator]  # bytes were asked for
 
 
 async def _nothing(_: BuiltinTools, __: CallContext) -> str:

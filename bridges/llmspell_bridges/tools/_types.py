@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
-Source = Literal["builtin", "spell", "agent"]
-
-
-class ToolInfo(Struct, frozen=True, kw_only=True):
-    """A tool as it is offered to scripts and models."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    """JSON Schema of its arguments."""
-    source: Source
-    """Whether it is built in, a function of the spell, or another agent."""
-
-
-class Validity(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether something would do as it is."""
-
-    valid: bool
-    message: str | UnsetType = UNSET
-    field: str | UnsetType = UNSET
-    """What is wrong."""
-
-
-class Health(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether a tool can be used here."""
-
-    healthy: bool
-    message: str | UnsetType = UNSET
-    """What is missing, and how to get it."""
 
 
 class Moment(Struct, frozen=True, kw_only=True):

@@ -185,7 +185,7 @@ def test_validate_does_not_execute() -> None:
 
 def test_health_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     host = tools_host()
-    monkeypatch.setattr("llmspell_bridges.tools._tool.find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     async def work() -> list[Any]:
         return [

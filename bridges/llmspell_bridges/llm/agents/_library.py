@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from importlib.util import find_spec
 from typing import Final
 
 from ..._clock import off_the_clock
@@ -20,6 +19,8 @@ _ENVIRONMENT: Final = {
 
 async def load() -> None:
     """Wait until the library may be imported at once. Raises `BridgeError`."""
+    from importlib.util import find_spec
+
     from .. import _library
 
     if find_spec("agents") is None:

@@ -19,7 +19,7 @@ from llmspell_protocol import ScriptFunction
 from ..._context import CallContext
 from ..._errors import BridgeError, BudgetExceeded
 from ..._interface import End
-from ...tools import Tool
+from ...toolbox import Tool
 from ._model import RoutedModel
 from ._tally import Tally
 from ._types import AgentChunk, AgentHandoff, AgentText, AgentToolCall, AgentToolResult

@@ -9,7 +9,6 @@ is linear, steps are counted, and what cannot be bounded is refused by name.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -251,6 +250,8 @@ def _culprit(error: Any) -> tuple[str, str]:
         missing = [n for n in error.validator_value if n not in error.instance]
         return (missing[0] if missing else ""), ""
     if error.validator == "additionalProperties":
+        import difflib
+
         extra = sorted(set(error.instance) - set(known))[:1]
         near = difflib.get_close_matches(extra[0], known, 1, 0.6) if extra else []
         return "".join(extra), f"; did you mean '{near[0]}'?" if near else ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmspell_bridges import BridgeError
-from llmspell_bridges.tools import Schema
+from llmspell_bridges.toolbox import Schema
 
 CITY = {
     "type": "object",

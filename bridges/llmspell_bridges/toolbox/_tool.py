@@ -7,7 +7,6 @@ import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -145,6 +144,8 @@ def _taking(shape: type[msgspec.Struct]) -> Callable[..., Any]:
 
 def lacks_package(module: str, extra: str) -> str:
     """What to say of a package that is not installed; empty if it is."""
+    from importlib.util import find_spec
+
     if find_spec(module) is not None:
         return ""
     return f"{module} is not installed: pip install 'llmspell-supervisor[{extra}]'"

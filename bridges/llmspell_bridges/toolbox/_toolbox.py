@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Final
 
@@ -28,6 +27,8 @@ class Toolbox:
         """The tool of that name. Raises `BridgeError` that names `field`."""
         tool = self._tools.get(name)
         if tool is None:
+            import difflib
+
             near = difflib.get_close_matches(name, self._tools, 1, 0.6)
             hint = f"did you mean '{near[0]}'?" if near else "see tools.list()"
             message = f"{field}: there is no tool '{name[:80]}' for this spell; {hint}"
