@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 from .._context import CallContext
 from .._errors import BridgeError
 from .._extras import imported
+from ..fs._errors import explained
+from ..fs._names import TEMPORARY
+from ..fs._roots import Roots
 from ._types import Event, Source
 
 if TYPE_CHECKING:
@@ -61,21 +64,25 @@ class Sources:
             message = f"a source has one of path, every and webhook, {said}"
             raise BridgeError("Validation", message, field=given[1] if given else "path")
         if source.path is not None:
-            return self._files(_granted(source.path, ctx.policy.allow_read))
+            return self._files(ctx, source.path)
         if source.every is not None:
             return _ticks(source.every)
         assert source.webhook is not None
         return (await self._listening()).requests(source.webhook)
 
-    async def _files(self, folder: str) -> AsyncGenerator[Event, None]:
+    async def _files(self, ctx: CallContext, path: str) -> AsyncGenerator[Event, None]:
         if self._watches >= MAX_WATCHES:
             message = f"{MAX_WATCHES} directories are watched already"
             raise BridgeError("Limit", message, field="path")
         self._watches += 1
         try:
-            async with contextlib.aclosing(_changes(folder)) as events:
-                async for event in events:
-                    yield event
+            folder = await _opened(ctx, path)
+            try:
+                async with contextlib.aclosing(_changes(folder, path)) as events:
+                    async for event in events:
+                        yield event
+            finally:
+                os.close(folder)
         finally:
             self._watches -= 1
 
@@ -89,28 +96,39 @@ class Sources:
         return self._hooks
 
 
-def _granted(path: str, allowed: tuple[str, ...]) -> str:
-    """The real path of a directory below one that may be read. Raises `BridgeError`."""
-    real = os.path.realpath(path)
-    roots = [os.path.realpath(root) for root in allowed]
-    if not os.path.isabs(path) or not any(_is_below(real, root) for root in roots):
-        message = "path: this directory is not granted: an absolute path below allow_read is"
-        raise BridgeError("Policy", message, field="path")
-    if not os.path.isdir(real):
-        raise BridgeError("Validation", "path: there is no such directory", field="path")
-    return real
+async def _opened(ctx: CallContext, path: str) -> int:
+    """A descriptor of a directory that may be read. Raises `BridgeError`."""
+    roots = ctx.state("fs.roots", lambda: Roots(ctx.policy))
+
+    def find() -> int:
+        place = roots.locate(path, "read")
+        with explained(path), place.open(os.O_PATH | os.O_DIRECTORY) as found:
+            return os.dup(found)
+
+    finding = asyncio.create_task(asyncio.to_thread(find))
+    try:
+        return await asyncio.shield(finding)
+    except asyncio.CancelledError:
+        finding.add_done_callback(_close)
+        raise
 
 
-def _is_below(path: str, root: str) -> bool:
-    return os.path.commonpath((path, root)) == root
+def _close(found: asyncio.Task[int]) -> None:
+    """Close what nobody waits for any more."""
+    if not found.cancelled() and not found.exception():
+        os.close(found.result())
 
 
-async def _changes(folder: str) -> AsyncGenerator[Event, None]:
-    """Changes of what is directly in a folder: below it, links could lead elsewhere."""
+async def _changes(folder: int, shown: str) -> AsyncGenerator[Event, None]:
+    """Changes of what is directly in a folder: below it, links could lead elsewhere.
+
+    By its descriptor: what stands at its path later does not matter.
+    """
     (watchfiles,) = await imported("workflows", "watchfiles")
+    own = f"/proc/self/fd/{folder}"
     watch = watchfiles.awatch(
-        folder,
-        watch_filter=None,
+        own,
+        watch_filter=lambda _, path: not os.path.basename(path).startswith(TEMPORARY),
         debounce=_DEBOUNCE,
         step=_PROMPT,
         rust_timeout=_LOOK,
@@ -122,9 +140,10 @@ async def _changes(folder: str) -> AsyncGenerator[Event, None]:
         async for changes in found:
             if not ready:
                 ready = True
-                yield Event(source="files", event="ready", path=folder)
+                yield Event(source="files", event="ready", path=shown)
             for change, path in sorted(changes, key=operator.itemgetter(1)):
-                yield Event(source="files", event=change.raw_str(), path=path)
+                there = shown.rstrip("/") + path.removeprefix(own)
+                yield Event(source="files", event=change.raw_str(), path=there)
 
 
 async def _ticks(every: float) -> AsyncGenerator[Event, None]:

@@ -186,7 +186,7 @@ def _parse(source: str, field: str) -> nodes.Template:
     inside = source.split("{{")[1:]
     if len(inside) > MAX_PLACEHOLDERS:
         raise _refused(field, f"more than {MAX_PLACEHOLDERS} placeholders")
-    if any(len(piece.partition("}}")[0]) > MAX_EXPRESSION for piece in inside if "}}" in piece):
+    if any(len(piece.partition("}}")[0]) > MAX_EXPRESSION for piece in inside):
         raise _refused(field, f"a placeholder of over {MAX_EXPRESSION} characters")
     if "{%" in source:  # before the parser, which takes them in any number
         raise _refused(field, "statements ({% ... %}) are not for prompts")

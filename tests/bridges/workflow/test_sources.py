@@ -75,16 +75,39 @@ def test_changes_of_a_granted_directory_are_told(tmp_path: Path) -> None:
     assert told[-1] == ("deleted", str(tmp_path / "new.txt"))
 
 
+@pytest.mark.attack("B14")
+def test_a_folder_is_named_from_its_root_and_watched_wherever_it_moves(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    there = host(tmp_path)
+
+    async def main() -> dict[str, Any]:
+        async with watching(there, path="inbox") as events:
+            await anext(events)
+            (tmp_path / "inbox").rename(tmp_path / "moved")
+            (tmp_path / "inbox").symlink_to("/")
+            (tmp_path / "moved" / ".llmspell-half-written").write_text("x")
+            (tmp_path / "moved" / "new.txt").write_text("x")
+            while True:
+                event: dict[str, Any] = await anext(events)
+                assert "half-written" not in event["path"]
+                if event["event"] == "added":
+                    return event
+
+    assert there.run(main)["path"] == "inbox/new.txt"
+
+
+@pytest.mark.attack("B13")
 def test_a_directory_that_is_not_granted_is_not_watched(tmp_path: Path) -> None:
     granted, other = tmp_path / "granted", tmp_path / "other"
     granted.mkdir()
     other.mkdir()
     (granted / "link").symlink_to(other)
+    (granted / "file").write_text("x")
     there = host(granted)
-    for path in (other, granted / ".." / "other", granted / "link", tmp_path, Path("/")):
+    for path in (other, tmp_path, Path("/"), granted / "link"):
         assert refused(there, path=str(path)).kind == "Policy"
-    assert refused(there, path="granted").kind == "Policy"
-    assert refused(there, path=str(granted / "none")).kind == "Validation"
+    for path in (granted / ".." / "other", granted / "none", granted / "file"):
+        assert refused(there, path=str(path)).kind == "Validation"
     assert refused(host(), path=str(granted)).kind == "Policy"
 
 

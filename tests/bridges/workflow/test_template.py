@@ -127,6 +127,8 @@ def test_large_templates_are_refused_before_they_cost() -> None:
     assert "placeholders" in refusal("{{n}}" * (MAX_PLACEHOLDERS + 1)).message
     assert "placeholders" in refusal(["{{n}}"] * (MAX_PLACEHOLDERS + 1)).message
     assert "characters" in refusal("{{" + "(" * MAX_EXPRESSION + "n}}").message
+    assert "characters" in refusal("{{" + "(" * 100_000).message
+    assert "nested" in refusal("{{" + "(" * (MAX_EXPRESSION - 1) + "n}}").message
     assert "steps" in refusal("{{ n" + ".a" * MAX_STEPS + " }}").message
     assert "between two elements" in refusal("{{ names | join('" + "x" * 17 + "') }}").message
 

@@ -435,7 +435,8 @@ CASES = (
         'for _ in workflow.watch({path = "/etc"}) do end',
         'for await (const _ of workflow.watch({ path: "/etc" })) ;',
         Failed(
-            message="path: this directory is not granted: an absolute path below allow_read is",
+            message="path: '/etc' is in no directory that is granted for reading; "
+            "grant one with --allow-read /",
             kind="Policy",
             field="path",
         ),
