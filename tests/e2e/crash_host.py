@@ -53,7 +53,7 @@ class Effects(Bridge):
     async def add(self, ctx: CallContext, step: int) -> int:
         """Have the effect of a step, or wait for the end."""
         if step == self._stop_at:
-            print("waiting", flush=True)  # noqa: T201 - what the test waits for
+            print("waiting", flush=True)
             await asyncio.Event().wait()
         with self._path.open("a") as file:
             file.write(f"{step}\n")
@@ -70,7 +70,7 @@ async def main(language: str, folder: Path, stop_at: int | None) -> None:
             params={"resume": stop_at is None},
             policy=Policy(allow_bridges=("workflow", "effects")),
         )
-        print(json.dumps(report.value if report.ok else str(report.problem)))  # noqa: T201
+        print(json.dumps(report.value if report.ok else str(report.problem)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
 from .._objects import BridgeObject
-from .._state import owner
+from .._kept import owner
 from ..toolbox import Schema
 from ._config import WorkflowConfig
 from ._flow import Flow

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .._state import StateConfig
+from .._kept import StateConfig
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

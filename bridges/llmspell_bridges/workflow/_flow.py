@@ -16,7 +16,7 @@ from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import End, method
 from .._objects import BridgeObject
-from .._state import owner
+from .._kept import owner
 from ..llm.agents import Agent
 from ..toolbox import Schema
 from ._library import engine, templates

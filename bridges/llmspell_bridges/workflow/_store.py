@@ -26,7 +26,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from msgspec import Struct
 
 from .._errors import BridgeError
-from .._state import state_directory
+from .._kept import state_directory
 from ._config import WorkflowConfig
 from ._types import KeptRun
 
