@@ -17,4 +17,7 @@ def name_groups(items: Iterable[pytest.Item]) -> None:
     """Append the group of each test to its id, where pytest finds it."""
     for item in items:
         if mark := item.get_closest_marker("xdist_group"):
-            item._id = NodeId.parse(f"{item.nodeid}@{mark.args[0]}")
+            old = item._id
+            parameters = "" if old.params is None else f"[{old.params}]"
+            name = f"{old.names[-1]}{parameters}@{mark.args[0]}"
+            item._id = NodeId(path=old.path, names=(*old.names[:-1], name))
