@@ -386,7 +386,10 @@ def test_a_path_is_bounded_and_escaped() -> None:
     assert len(caught.value.path) < 80
 
 
-ELEMENTS = {"list": lambda n: b"\xc0" * n, "text": lambda n: b"x" * n}
+ELEMENTS: dict[str, Callable[[int], bytes]] = {
+    "list": lambda n: b"\xc0" * n,
+    "text": lambda n: b"x" * n,
+}
 
 
 @pytest.mark.parametrize(

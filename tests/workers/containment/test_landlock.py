@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,9 +56,8 @@ def test_all_that_the_kernel_can_forbid_is_forbidden(
 def test_a_root_that_can_be_opened_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(landlock, "syscall", lambda *_, what: 7)
     closed: list[int] = []
-    real = landlock.os
     fake = SimpleNamespace(
-        O_RDONLY=real.O_RDONLY, O_DIRECTORY=real.O_DIRECTORY, open=lambda *_: 5, close=closed.append
+        O_RDONLY=os.O_RDONLY, O_DIRECTORY=os.O_DIRECTORY, open=lambda *_: 5, close=closed.append
     )
     monkeypatch.setattr(landlock, "os", fake)
     with pytest.raises(LayerMissing, match="the root directory can be opened"):
