@@ -78,7 +78,7 @@ GROUPS: Final[dict[str, tuple[Module, ...]]] = {
             "_landlock": f"{_CONTAINMENT}test_landlock.py {_LAYERS}",
             "_seccomp": _LAYERS,
             "_fds": _LAYERS,
-            "_identity": _LAYERS,
+            "_identity": f"{_CONTAINMENT}test_identity.py {_LAYERS}",
             "_checklist": _LAYERS,
             "_layers": _LAYERS,
         },

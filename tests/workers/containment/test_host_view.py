@@ -27,6 +27,7 @@ def test_the_host_sees_a_filter_no_new_privileges_and_no_capability(user: int) -
         assert worker.fact("NoNewPrivs") == "1"
         for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(worker.fact(kind), 16) == 0, kind
+        assert worker.report["capabilities"] == "on: none in any set, securebits locked"
 
 
 @USERS
