@@ -74,7 +74,7 @@ GROUPS: Final[dict[str, tuple[Module, ...]]] = {
         {
             "_bpf": f"{_CONTAINMENT}test_bpf.py",
             "_policy": f"{_CONTAINMENT}test_bpf.py tests/workers/engines/test_syscalls.py",
-            "_rlimits": _LAYERS,
+            "_rlimits": f"{_CONTAINMENT}test_rlimits.py {_LAYERS}",
             "_landlock": f"{_CONTAINMENT}test_landlock.py {_LAYERS}",
             "_seccomp": _LAYERS,
             "_fds": _LAYERS,

@@ -41,6 +41,13 @@ def test_in_a_container_it_is_one_of_the_last_that_is_nobody(
     assert ids(monkeypatch, "0 100000 65536\n", picks) == [65532, 65531, 65530, 65532, 65531]
 
 
+def test_of_a_range_that_ends_within_the_private_one_it_is_one_of_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    end = PRIVATE[0] + 10
+    assert ids(monkeypatch, f"0 0 {end}\n", ENDS) == [end - 1, end - 4096]
+
+
 @pytest.mark.parametrize("uid_map", ["0 1000 1\n", "0 1000 8192\n", ""])
 def test_where_there_are_too_few_none_is_taken(
     uid_map: str, monkeypatch: pytest.MonkeyPatch
