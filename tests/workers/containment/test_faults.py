@@ -128,6 +128,16 @@ def test_a_call_that_only_says_that_it_went_well_is_found_out(lie: str, places: 
     assert report.get("missing") == layer_of(place), report
 
 
+def test_a_zygote_whose_supervisor_went_before_it_could_ask_to_be_told_ends() -> None:
+    def orphan() -> None:
+        parents = iter((1000, 1))
+        os.getppid = lambda: next(parents)
+
+    with spawned(Spawn(in_host=orphan)) as worker:
+        assert worker.report["missing"] == "parent_death"
+        assert "the supervisor has gone" in worker.report["text"]
+
+
 def test_a_library_that_cannot_settle_its_heap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     too_large = (1, 99_999_999)  # M_MXFAST, the one option of mallopt(3) that is checked
     monkeypatch.setattr(heap, "_SETTINGS", (too_large,))
