@@ -84,6 +84,7 @@ def test_a_call_that_fails_ends_the_worker_and_names_its_layer(
             assert report[layer] == f"off: {os.strerror(code)}", place
         else:
             assert report.get("missing") == layer, f"{place}: {report}"
+            assert not layer or "[Errno" not in report["text"], f"{place}: {report}"
             assert layer or os.strerror(code) in report["text"], f"{place}: {report}"
 
 

@@ -28,6 +28,7 @@ def test_the_host_sees_a_filter_no_new_privileges_and_no_capability(user: int) -
     with spawned(Spawn(user=user)) as worker:
         assert worker.fact("Seccomp") == "2"
         assert worker.fact("NoNewPrivs") == "1"
+        assert worker.fact("Umask") == "0077"
         for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(worker.fact(kind), 16) == 0, kind
         assert worker.report["capabilities"] == "on: none in any set, securebits locked"
