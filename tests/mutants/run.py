@@ -36,6 +36,7 @@ from tests.support.processes import children
 LISTED: Final = Path(__file__).parents[1] / "security/MUTANTS.md"
 OPTIONS: Final = (
     *("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+    "--timeout=0",  # the time of all of them together is limited, and by what the real module takes
     *("--disable-plugin-autoload", "-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of hypothesis, which is here already
 )

@@ -91,6 +91,39 @@ def test_the_kernels_signal_for_processor_time_counts_when_the_time_was_used() -
         assert ending.from_exit(exited, POLICY, peak=0, out_of_memory=False).verdict == verdict
 
 
+def test_a_trap_that_the_kernel_confirms_names_the_call() -> None:
+    exited = Exited(1, signal.SIGSYS, 0.0, 0)
+    for listed, refused in ((False, "call"), (True, "arguments")):
+        trap = Trap(41, listed)
+        found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=False, trap=trap)
+        assert found.verdict == "engine_crash"
+        assert found.problem is not None
+        assert found.problem.system_call is not None
+        assert found.problem.system_call.name == "socket"
+        assert found.problem.system_call.refused == refused
+
+
+def test_a_worker_that_was_ended_by_any_signal_is_told_by_its_name() -> None:
+    for number in (signal.SIGHUP, signal.SIGKILL):
+        exited = Exited(1, number, 0.0, 0)
+        found = ending.from_exit(exited, POLICY, peak=0, out_of_memory=False)
+        assert found.problem is not None
+        assert number.name in found.problem.message
+
+
+def test_only_the_kernels_signal_is_a_forbidden_call() -> None:
+    assert not ending.was_forbidden_call(None)
+    assert not ending.was_forbidden_call(Exited(1, signal.SIGKILL, 0.0, 0))
+    assert ending.was_forbidden_call(Exited(1, signal.SIGSYS, 0.0, 0))
+
+
+@pytest.mark.parametrize("length", [3, ending.MAX_TEXT, ending.MAX_TEXT + 1])
+def test_an_error_is_kept_as_far_as_a_person_reads(length: int) -> None:
+    text = "x" * length
+    kept = ending.bounded(ErrorInfo("Script", text)).message
+    assert kept == (text if length <= ending.MAX_TEXT else text[:-1] + "...")
+
+
 def failed(kind: str, faults: set[str]) -> str:
     failure = Failure("error", ErrorInfo(kind, "why"))  # type: ignore[arg-type]
     return ending.from_failure(failure, POLICY, faults=faults).verdict  # type: ignore[arg-type]

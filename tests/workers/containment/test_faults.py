@@ -84,6 +84,7 @@ def test_a_call_that_fails_ends_the_worker_and_names_its_layer(
             assert report[layer] == f"off: {os.strerror(code)}", place
         else:
             assert report.get("missing") == layer, f"{place}: {report}"
+            assert not layer or "[Errno" not in report["text"], f"{place}: {report}"
             assert layer or os.strerror(code) in report["text"], f"{place}: {report}"
 
 
@@ -126,6 +127,16 @@ def test_a_call_that_only_says_that_it_went_well_is_found_out(lie: str, places: 
     calls, report = attempt(Fault(place, LIE))
     assert calls.hit
     assert report.get("missing") == layer_of(place), report
+
+
+def test_a_zygote_whose_supervisor_went_before_it_could_ask_to_be_told_ends() -> None:
+    def orphan() -> None:
+        parents = iter((1000, 1))
+        os.getppid = lambda: next(parents)
+
+    with spawned(Spawn(in_host=orphan)) as worker:
+        assert worker.report["missing"] == "parent_death"
+        assert "the supervisor has gone" in worker.report["text"]
 
 
 def test_a_library_that_cannot_settle_its_heap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

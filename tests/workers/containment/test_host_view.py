@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmspell_protocol.syscalls import NUMBERS
 from tests.support.processes import children
-from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
+from tests.workers.containment.jailed import ORDINARY, Spawn, raw, spawned
 
 USERS = pytest.mark.parametrize(
     "user",
@@ -25,8 +28,10 @@ def test_the_host_sees_a_filter_no_new_privileges_and_no_capability(user: int) -
     with spawned(Spawn(user=user)) as worker:
         assert worker.fact("Seccomp") == "2"
         assert worker.fact("NoNewPrivs") == "1"
+        assert worker.fact("Umask") == "0077"
         for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(worker.fact(kind), 16) == 0, kind
+        assert worker.report["capabilities"] == "on: none in any set, securebits locked"
 
 
 @USERS
@@ -152,6 +157,29 @@ def test_there_is_one_filter_of_the_zygote_and_one_of_the_worker() -> None:
         zygote = next(iter(children(worker.outer)))
         status = Path(f"/proc/{zygote}/status").read_text()
         assert int(worker.fact("Seccomp_filters")) == int(filters_of(status)) + 1
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("trap", "words"),
+    [
+        ("none", "a forbidden call is not named"),
+        ("sealed", "a forbidden call is named, by a sealed handler"),
+        ("unsealed", "a forbidden call is named, by an unsealed handler"),
+    ],
+)
+def test_the_report_says_whether_a_forbidden_call_is_named(trap: Any, words: str) -> None:
+    with spawned(Spawn(trap=trap)) as worker:
+        assert worker.report["seccomp"].endswith(words)
+
+
+@pytest.mark.root
+def test_what_a_zygote_may_not_do_is_answered_as_a_missing_right() -> None:
+    def no_socket() -> None:
+        assert raw(NUMBERS["socket"], 2, 1, 0) == -errno.EPERM
+
+    with spawned(Spawn(in_jail=no_socket)) as worker:
+        assert worker.report
 
 
 def filters_of(status: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import threading
 
 import pytest
 
-from llmspell_workers.containment import IN_FD, LayerMissing, Layers, probe
+from llmspell_workers.containment import IN_FD, LayerMissing, Layers, LayerState, probe
 from tests.workers.containment.jailed import ORDINARY, Spawn, spawned
 
 pytestmark = pytest.mark.root
@@ -128,3 +129,51 @@ def test_a_missing_layer_is_one_line_with_its_remedy() -> None:
     assert str(caught.value) == (
         "isolation layer 'landlock' is missing: not implemented; use a newer kernel"
     )
+
+
+def _refused() -> str:
+    raise OSError(errno.EPERM, "not permitted")
+
+
+def test_a_layer_that_is_refused_ends_a_strict_run_and_is_recorded_in_a_degraded_one() -> None:
+    with pytest.raises(LayerMissing) as caught:
+        Layers().attempt("root", _refused, "allow it")
+    assert (caught.value.layer, caught.value.reason) == ("root", "not permitted")
+    assert caught.value.remedy == "allow it"
+    degraded = Layers(strict=False)
+    assert not degraded.attempt("root", _refused, "allow it")
+    assert degraded.states() == [LayerState("root", "off", "not permitted", "allow it")]
+    assert not degraded.has("root")
+
+
+def test_a_layer_that_any_linux_has_ends_a_degraded_run_too() -> None:
+    with pytest.raises(LayerMissing, match="'fds' is missing: not permitted"):
+        Layers(strict=False).require("fds", _refused)
+
+
+def test_an_optional_layer_that_is_refused_ends_no_run() -> None:
+    layers = Layers()
+    assert not layers.attempt("oom_score", _refused, optional=True)
+    assert layers.as_dict() == {"oom_score": "off: not permitted"}
+
+
+def test_layers_are_recorded_in_their_order_with_what_they_say() -> None:
+    layers = Layers(skip=frozenset({"root"}))
+    assert layers.attempt("uid", lambda: "private")
+    layers.require("root", _refused)
+    layers.without("cgroup", "uid")
+    assert list(layers.as_dict().items()) == [
+        ("uid", "on: private"),
+        ("root", "off: left out by a test"),
+        ("cgroup", "off: needs uid"),
+    ]
+    assert [layers.has(name) for name in ("uid", "root", "cgroup", "none")] == [True, *[False] * 3]
+
+
+def test_an_error_without_words_of_the_kernel_is_told_in_its_own() -> None:
+    def broken() -> str:
+        raise OSError("its own words")
+
+    layers = Layers(strict=False)
+    layers.attempt("root", broken)
+    assert layers.as_dict() == {"root": "off: its own words"}

@@ -1,42 +1,35 @@
-"""Limits that do not hold are noticed before a script is sent."""
+"""What is read back of a resource limit."""
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Callable
-from typing import Any
-from unittest.mock import patch
+from types import SimpleNamespace
 
 import pytest
 
-from tests.workers.containment.jailed import Spawn, spawned
+from llmspell_workers.containment import _rlimits as rlimits
 
-pytestmark = pytest.mark.root
-
-
-def ignore_limits() -> None:
-    """From here on the kernel says yes to every limit, and sets none."""
-    real: Callable[..., tuple[int, int]] = resource.prlimit
-
-    def deaf(pid: int, limit: int, *_: Any) -> tuple[int, int]:
-        return real(pid, limit)
-
-    patch.object(resource, "prlimit", deaf).start()  # the process that it is in ends with the test
+WANTED = (2, 4)
+INFINITY = -1
 
 
 @pytest.mark.parametrize(
-    ("layer", "spawn"),
+    ("found", "is_enough"),
     [
-        ("zygote_limits", Spawn(in_host=ignore_limits)),
-        ("rlimits", Spawn(in_jail=ignore_limits)),
-        ("rlimits_closed", Spawn(engine=ignore_limits)),
+        ((2, 4), True),
+        ((1, 3), True),
+        ((3, 4), False),
+        ((2, 5), False),
+        ((INFINITY, 4), False),
+        ((2, INFINITY), False),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.parametrize("strict", [True, False], ids=["strict", "degraded"])
-def test_a_limit_that_reads_back_as_another_ends_the_worker(
-    layer: str, spawn: Spawn, strict: bool
+def test_a_limit_that_reads_back_higher_is_none(
+    found: tuple[int, int], is_enough: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with spawned(Spawn(**{**vars(spawn), "strict": strict})) as worker:
-        assert worker.report["missing"] == layer
-        assert "reads back as" in worker.report["text"]
+    kernel = SimpleNamespace(prlimit=lambda process, limit: found, RLIM_INFINITY=INFINITY)
+    monkeypatch.setattr(rlimits, "resource", kernel)
+    if is_enough:
+        rlimits._read_back({7: WANTED})
+        return
+    with pytest.raises(OSError, match="resource limit 7 reads back as"):
+        rlimits._read_back({7: WANTED})
