@@ -13,7 +13,7 @@ from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
 from .._objects import BridgeObject
 from .._state import owner
-from ..tools import Schema
+from ..toolbox import Schema
 from ._config import WorkflowConfig
 from ._flow import Flow
 from ._library import engine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from .._clock import off_the_clock, without_clock
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import End, method
 from .._objects import BridgeObject
 from .._state import owner
 from ..llm.agents import Agent
-from ..tools import Schema
+from ..toolbox import Schema
 from ._library import engine, templates
 from ._plan import MAX_DEPTH, Deed, Part, Plan, check_step, problems
 from ._steps import Performer
@@ -110,7 +109,7 @@ class Flow(BridgeObject):
         self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Run it, and tell of each step as it begins and ends. Closes with the result."""
-        async with contextlib.aclosing(_beside(self._begin(ctx, values, options))) as found:
+        async with contextlib.aclosing(_awaited(self._begin(ctx, values, options))) as found:
             async for happening in found:
                 yield happening
 
@@ -126,14 +125,14 @@ class Flow(BridgeObject):
         id: RunId,  # noqa: A002 - what scripts call it
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Go on with a kept run, and tell of each step. Closes with the result."""
-        async with contextlib.aclosing(_beside(self._resume(ctx, id))) as found:
+        async with contextlib.aclosing(_awaited(self._resume(ctx, id))) as found:
             async for happening in found:
                 yield happening
 
     @method
     async def on(self, ctx: CallContext, source: Source) -> AsyncIterator[WorkflowResult]:
         """Run it for each event of a source, with the event as its input, until told to stop."""
-        async with contextlib.aclosing(_beside(self._react(ctx, source))) as results:
+        async with contextlib.aclosing(_awaited(self._react(ctx, source))) as results:
             async for result in results:
                 yield result
 
@@ -193,30 +192,15 @@ class Flow(BridgeObject):
                     yield await _last(self._begin(ctx, {"event": _plain(event)}, RunOptions()))
 
 
-async def _beside(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same, made by a task of its own: its work outlasts the wait in which it begins."""
-    queue: asyncio.Queue[T] = asyncio.Queue(1)  # nobody runs ahead of the reader
-
-    async def fill() -> None:
-        async with contextlib.aclosing(things):
-            async for thing in things:
-                await queue.put(thing)
-
-    work = asyncio.create_task(fill(), context=without_clock())
-    try:
-        while not (work.done() and queue.empty()):
-            thing = asyncio.create_task(queue.get())
-            try:
-                with off_the_clock():  # each piece of the work has a clock of its own
-                    await asyncio.wait({thing, work}, return_when=asyncio.FIRST_COMPLETED)
-                if thing.done():
-                    yield thing.result()
-            finally:
-                thing.cancel()
-        work.result()
-    finally:
-        work.cancel()
-        await asyncio.wait({work})
+async def _awaited(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same, off the clock of the call: each piece of the work has one of its own."""
+    async with contextlib.aclosing(things):
+        while True:
+            with off_the_clock():
+                thing = await anext(things, None)
+            if thing is None:
+                return
+            yield thing
 
 
 async def _last(happenings: AsyncGenerator[Happening, None]) -> WorkflowResult:

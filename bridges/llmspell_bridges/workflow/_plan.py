@@ -14,7 +14,7 @@ from llmspell_protocol import ArgumentError, Signature, pack
 
 from .._errors import BridgeError
 from ..llm._types import CompletionRequest
-from ..tools import Schema
+from ..toolbox import Schema
 from ._template import Placeholder, placeholders
 from ._types import (
     ConditionalOptions,
