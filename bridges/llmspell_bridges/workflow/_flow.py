@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -72,30 +73,32 @@ class Flow(BridgeObject):
         self._config = config
         self._sources = sources
         self._parts: list[tuple[Step, list[_Work]]] = []
+        self._adding = asyncio.Lock()
+        """JavaScript need not await a step: they are added in order, and all before a run."""
 
     @method
     async def add_step(self, ctx: CallContext, step: Step) -> None:
         """Add a step. In a loop it is a step of each round; in a conditional one of its branches."""
-        await templates()
-        if len(self._parts) >= MAX_STEPS:
-            raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
-        check_step(self._kind, step, [known.name for known, _ in self._parts])
-        works = [await _Work.of(ctx, step)]
-        if isinstance(step.on_error, Fallback):
-            works.append(await _Work.of(ctx, step.on_error))
-        self._parts.append((step, works))
+        async with self._adding:
+            await templates()
+            if len(self._parts) >= MAX_STEPS:
+                raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
+            check_step(self._kind, step, [known.name for known, _ in self._parts])
+            works = [await _Work.of(ctx, step)]
+            if isinstance(step.on_error, Fallback):
+                works.append(await _Work.of(ctx, step.on_error))
+            self._parts.append((step, works))
 
     @method
     async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
         """Whether it can run: unknown steps, circles, steps that are never reached."""
-        await templates()
-        found = problems(self.plan())
+        found = problems(await self._whole())
         return Validation(valid=not found, problems=found)
 
     @method
     async def metadata(self, ctx: CallContext) -> Metadata:  # noqa: ARG002 - all take it
         """Its name, its kind and its steps, with the workflows inside it."""
-        return self.plan().metadata()
+        return (await self._whole()).metadata()
 
     @method
     async def run(
@@ -150,10 +153,15 @@ class Flow(BridgeObject):
             parts.append(Part(step=step, deed=deed, instead=instead[0] if instead else None))
         return Plan(kind=self._kind, options=self._options, input=self._schema, parts=tuple(parts))
 
+    async def _whole(self) -> Plan:
+        """Its plan, with the steps that are being added."""
+        async with self._adding:
+            await templates()
+            return self.plan()
+
     async def _sound(self) -> Plan:
         """Its plan. Raises `BridgeError` for the first thing that keeps it from running."""
-        await templates()
-        plan = self.plan()
+        plan = await self._whole()
         for problem in problems(plan):
             where = f"step '{problem.step}': " if problem.step else ""
             raise BridgeError(
