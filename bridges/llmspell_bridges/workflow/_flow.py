@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from .._clock import off_the_clock, without_clock
+from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import End, method
@@ -73,30 +73,32 @@ class Flow(BridgeObject):
         self._config = config
         self._sources = sources
         self._parts: list[tuple[Step, list[_Work]]] = []
+        self._adding = asyncio.Lock()
+        """JavaScript need not await a step: they are added in order, and all before a run."""
 
     @method(effect="read")
     async def add_step(self, ctx: CallContext, step: Step) -> None:
         """Add a step. In a loop it is a step of each round; in a conditional one of its branches."""
-        await templates()
-        if len(self._parts) >= MAX_STEPS:
-            raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
-        check_step(self._kind, step, [known.name for known, _ in self._parts])
-        works = [await _Work.of(ctx, step)]
-        if isinstance(step.on_error, Fallback):
-            works.append(await _Work.of(ctx, step.on_error))
-        self._parts.append((step, works))
+        async with self._adding:
+            await templates()
+            if len(self._parts) >= MAX_STEPS:
+                raise BridgeError("Limit", f"a workflow has at most {MAX_STEPS} steps")
+            check_step(self._kind, step, [known.name for known, _ in self._parts])
+            works = [await _Work.of(ctx, step)]
+            if isinstance(step.on_error, Fallback):
+                works.append(await _Work.of(ctx, step.on_error))
+            self._parts.append((step, works))
 
     @method(effect="read")
     async def validate(self, ctx: CallContext) -> Validation:  # noqa: ARG002 - all take it
         """Whether it can run: unknown steps, circles, steps that are never reached."""
-        await templates()
-        found = problems(self.plan())
+        found = problems(await self._whole())
         return Validation(valid=not found, problems=found)
 
     @method(effect="read")
     async def metadata(self, ctx: CallContext) -> Metadata:  # noqa: ARG002 - all take it
         """Its name, its kind and its steps, with the workflows inside it."""
-        return self.plan().metadata()
+        return (await self._whole()).metadata()
 
     @method(effect="spend")
     async def run(
@@ -110,7 +112,7 @@ class Flow(BridgeObject):
         self, ctx: CallContext, values: dict[str, Any] = _NOTHING, options: RunOptions = _UNKEPT
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Run it, and tell of each step as it begins and ends. Closes with the result."""
-        async with contextlib.aclosing(_beside(self._begin(ctx, values, options))) as found:
+        async with contextlib.aclosing(_awaited(self._begin(ctx, values, options))) as found:
             async for happening in found:
                 yield happening
 
@@ -126,14 +128,14 @@ class Flow(BridgeObject):
         id: RunId,  # noqa: A002 - what scripts call it
     ) -> AsyncIterator[Progress | End[WorkflowResult]]:
         """Go on with a kept run, and tell of each step. Closes with the result."""
-        async with contextlib.aclosing(_beside(self._resume(ctx, id))) as found:
+        async with contextlib.aclosing(_awaited(self._resume(ctx, id))) as found:
             async for happening in found:
                 yield happening
 
     @method(effect="spend")
     async def on(self, ctx: CallContext, source: Source) -> AsyncIterator[WorkflowResult]:
         """Run it for each event of a source, with the event as its input, until told to stop."""
-        async with contextlib.aclosing(_beside(self._react(ctx, source))) as results:
+        async with contextlib.aclosing(_awaited(self._react(ctx, source))) as results:
             async for result in results:
                 yield result
 
@@ -151,10 +153,15 @@ class Flow(BridgeObject):
             parts.append(Part(step=step, deed=deed, instead=instead[0] if instead else None))
         return Plan(kind=self._kind, options=self._options, input=self._schema, parts=tuple(parts))
 
+    async def _whole(self) -> Plan:
+        """Its plan, with the steps that are being added."""
+        async with self._adding:
+            await templates()
+            return self.plan()
+
     async def _sound(self) -> Plan:
         """Its plan. Raises `BridgeError` for the first thing that keeps it from running."""
-        await templates()
-        plan = self.plan()
+        plan = await self._whole()
         for problem in problems(plan):
             where = f"step '{problem.step}': " if problem.step else ""
             raise BridgeError(
@@ -193,30 +200,15 @@ class Flow(BridgeObject):
                     yield await _last(self._begin(ctx, {"event": _plain(event)}, RunOptions()))
 
 
-async def _beside(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same, made by a task of its own: its work outlasts the wait in which it begins."""
-    queue: asyncio.Queue[T] = asyncio.Queue(1)  # nobody runs ahead of the reader
-
-    async def fill() -> None:
-        async with contextlib.aclosing(things):
-            async for thing in things:
-                await queue.put(thing)
-
-    work = asyncio.create_task(fill(), context=without_clock())
-    try:
-        while not (work.done() and queue.empty()):
-            thing = asyncio.create_task(queue.get())
-            try:
-                with off_the_clock():  # each piece of the work has a clock of its own
-                    await asyncio.wait({thing, work}, return_when=asyncio.FIRST_COMPLETED)
-                if thing.done():
-                    yield thing.result()
-            finally:
-                thing.cancel()
-        work.result()
-    finally:
-        work.cancel()
-        await asyncio.wait({work})
+async def _awaited(things: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same, off the clock of the call: each piece of the work has one of its own."""
+    async with contextlib.aclosing(things):
+        while True:
+            with off_the_clock():
+                thing = await anext(things, None)
+            if thing is None:
+                return
+            yield thing
 
 
 async def _last(happenings: AsyncGenerator[Happening, None]) -> WorkflowResult:

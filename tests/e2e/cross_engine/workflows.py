@@ -37,6 +37,17 @@ CASES = (
         ["w", "completed", [8, 8, "completed", 4], 8, "completed", {"n": 4}, 32],
     ),
     works(
+        "steps that nobody waits for are all there, in their order",
+        FLOW_LUA + 'flow:add_step({name = "a", run = function() return 1 end, '
+        'output = {type = "integer"}}) '
+        'flow:add_step({name = "b", run = function(c) return c.previous + 1 end}) '
+        "return flow:run().output",
+        FLOW_JS + 'flow.addStep({ name: "a", run: () => 1, output: { type: "integer" } }); '
+        'flow.addStep({ name: "b", run: (c) => c.previous + 1 }); '
+        "return (await flow.run()).output",
+        2,
+    ),
+    works(
         "a model's answer goes into the next prompt",
         'local flow = workflow.sequential() flow:add_step({name = "research", model = "writer", '
         'prompt = "About {{topic}}"}) flow:add_step({name = "short", '

@@ -114,7 +114,7 @@ def test_a_failure_ends_the_stream_with_its_kind(server: ModelServer) -> None:
     assert host.run(work) == ["tool_call", "tool_result"]
 
 
-def test_a_stream_may_wait_longer_than_one_call(server: ModelServer) -> None:
+def test_a_stream_goes_on_over_many_waits(server: ModelServer) -> None:
     gates = [Gate(), Gate()]
     server.script("m", *(Answer("", tool_calls=(("weather", '{"city": "x"}'),), gate=g) for g in gates), Answer("done"))  # fmt: skip
     host = agent_host(server, weather)
