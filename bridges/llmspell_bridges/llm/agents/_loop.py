@@ -77,9 +77,8 @@ class Loop(agents.RunHooks[None]):
         if answered.schema is not None:
             data = result.final_output
             await _fit(answered, data)
-        return self.tally.answer(answered.options.name, data), result.to_input_list()[
-            len(history) :
-        ]
+        new = result.to_input_list()[len(history) :]
+        return self.tally.answer(answered.options.name, data), new
 
     # --- what the library calls -------------------------------------------------------------------
 
