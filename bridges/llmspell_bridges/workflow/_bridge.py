@@ -11,8 +11,8 @@ from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import Bridge, BridgeConfig, method
-from .._objects import BridgeObject
 from .._kept import owner
+from .._objects import BridgeObject
 from ..toolbox import Schema
 from ._config import WorkflowConfig
 from ._flow import Flow

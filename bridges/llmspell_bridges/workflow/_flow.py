@@ -15,8 +15,8 @@ from .._clock import off_the_clock
 from .._context import CallContext
 from .._errors import BridgeError
 from .._interface import End, method
-from .._objects import BridgeObject
 from .._kept import owner
+from .._objects import BridgeObject
 from ..llm.agents import Agent
 from ..toolbox import Schema
 from ._library import engine, templates
