@@ -21,6 +21,7 @@ _OURS: Final = {
     "fs": "llmspell_bridges.fs:FsBridge",
     "http": "llmspell_bridges.http:HttpBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
+    "mcp": "llmspell_bridges.mcp:McpBridge",
     "tools": "llmspell_bridges.tools:ToolsBridge",
 }
 
