@@ -22,6 +22,7 @@ _OURS: Final = {
     "http": "llmspell_bridges.http:HttpBridge",
     "library": "llmspell_bridges.library:LibraryBridge",
     "llm": "llmspell_bridges.llm:LlmBridge",
+    "mcp": "llmspell_bridges.mcp:McpBridge",
     "memory": "llmspell_bridges.memory:MemoryBridge",
     "notify": "llmspell_bridges.notify:NotifyBridge",
     "rag": "llmspell_bridges.rag:RagBridge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 
 from ._errors import BridgeError
@@ -72,3 +72,13 @@ def off_the_clock() -> Iterator[None]:
         yield
     finally:
         clock.release()
+
+
+def without_clock() -> Context:
+    """The context for a task that outlasts the call, or the wait, in which it is begun.
+
+    `off_the_clock` does nothing in it: what it would hold is over by then.
+    """
+    context = copy_context()
+    context.run(_clock.set, None)
+    return context

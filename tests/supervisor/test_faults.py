@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from llmspell_supervisor import Spell, Supervisor, SupervisorError
+from llmspell_supervisor._pool import NO_POOL
 from tests.support.faults import ERRNOS, Fault, KernelCalls, kernel_calls
 from tests.support.processes import children, is_alive
 
@@ -57,7 +58,7 @@ class Stage:
 
     def __init__(self) -> None:
         self._said: list[object] = []
-        self.supervisor = Supervisor(on_log=self._said.append)
+        self.supervisor = Supervisor(on_log=self._said.append, pool=NO_POOL)
 
     async def run(self) -> Outcome:
         self._said.clear()

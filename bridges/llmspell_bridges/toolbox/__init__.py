@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._schema import Schema
 from ._script import ScriptTool, ToolOptions
 from ._tool import BuiltinTool, Missing, Tool, lacks_package
-from ._toolbox import Toolbox, likeness
+from ._toolbox import Toolbox, ToolServers, likeness
 from ._types import Health, ToolInfo, Validity
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Tool",
     "ToolInfo",
     "ToolOptions",
+    "ToolServers",
     "Toolbox",
     "Validity",
     "lacks_package",

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-Source = Literal["builtin", "spell", "agent"]
+Source = Literal["builtin", "spell", "agent", "mcp"]
 
 
 class ToolInfo(Struct, frozen=True, kw_only=True):
@@ -17,7 +17,7 @@ class ToolInfo(Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any]
     """JSON Schema of its arguments."""
     source: Source
-    """Whether it is built in, a function of the spell, or another agent."""
+    """Whether it is built in, a function of the spell, another agent, or of an MCP server."""
 
 
 class Validity(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The bridge `tools`: what is built in, and what a spell registers."""
+"""The bridge `tools`: what is built in, what a spell registers, and what MCP servers have."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from .._context import CallContext
 from .._interface import method
+from ..mcp import McpBridge
 from ..toolbox import (
     BuiltinTool,
     Health,
@@ -28,7 +29,7 @@ _NONE: Arguments = {}
 
 
 class ToolsBridge(BuiltinTools):
-    """Tools for spells and for their agents: built-in ones, and functions of the spell."""
+    """Tools for spells and their agents: built in, functions of the spell, of MCP servers."""
 
     name: ClassVar[str] = "tools"
 
@@ -40,12 +41,12 @@ class ToolsBridge(BuiltinTools):
         arguments: Annotated[Arguments, Meta(description="what it is given, by name")] = _NONE,
     ) -> Any:
         """Call a tool by its name. Arguments are checked against its schema."""
-        return await self.toolbox(ctx).get(name).call(ctx, arguments)
+        return await (await self.toolbox(ctx).get(ctx, name)).call(ctx, arguments)
 
     @method(effect="read")
     async def list(self, ctx: CallContext) -> Infos:
         """The tools that this spell may use, with the JSON Schemas of their arguments."""
-        return [tool.info() for tool in self.toolbox(ctx).tools]
+        return [tool.info() for tool in await self.toolbox(ctx).all(ctx)]
 
     @method(effect="read")
     async def validate(
@@ -55,14 +56,14 @@ class ToolsBridge(BuiltinTools):
         arguments: Annotated[Arguments, Meta(description="what it would be given")] = _NONE,
     ) -> Validity:
         """Whether a tool would take these arguments. It is not called."""
-        return await self.toolbox(ctx).get(name).validate(arguments)
+        return await (await self.toolbox(ctx).get(ctx, name)).validate(arguments)
 
     @method(effect="read")
     async def health(
         self, ctx: CallContext, name: Annotated[str, Meta(description="of the tool, exactly")]
     ) -> Health:
         """Whether a tool can be used here: its package is installed, its key is set."""
-        return await self.toolbox(ctx).get(name).health(ctx)
+        return await (await self.toolbox(ctx).get(ctx, name)).health(ctx)
 
     @method(effect="read")
     async def register(self, ctx: CallContext, tool: ToolOptions) -> None:
@@ -71,10 +72,9 @@ class ToolsBridge(BuiltinTools):
 
     def toolbox(self, ctx: CallContext) -> Toolbox:
         """The tools of a run, for this bridge and for others."""
-        return ctx.state("tools", self._toolbox)
-
-    def _toolbox(self) -> Toolbox:
-        return Toolbox(self._builtins)
+        servers = ctx.bridges.get("mcp")
+        granted = servers if isinstance(servers, McpBridge) else None
+        return ctx.state("tools", lambda: Toolbox(self._builtins, granted))
 
     @functools.cached_property
     def _builtins(self) -> tuple[Tool, ...]:

@@ -165,10 +165,13 @@ def _is_map(hint: Any) -> bool:
 
 
 def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
-    """The struct that `hint` is, or maps names to."""
+    """The struct that `hint` is, may be, or maps names to."""
     plain = _plain(hint)
-    arm = typing.get_args(plain)[1] if _is_map(plain) else plain
-    return arm if isinstance(arm, type) and issubclass(arm, msgspec.Struct) else None
+    arms = (typing.get_args(plain)[1],) if _is_map(plain) else (plain,)
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        arms = typing.get_args(plain)
+    found = (arm for arm in arms if isinstance(arm, type) and issubclass(arm, msgspec.Struct))
+    return next(found, None)
 
 
 def _metas(hint: Any) -> Iterator[msgspec.Meta]:

@@ -17,6 +17,7 @@ from ..._context import CallContext
 from ..._errors import BridgeError
 from ..._interface import End, method
 from ..._objects import BridgeObject
+from ...mcp import McpBridge
 from ...toolbox import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions, Validity, likeness
 from .._types import CompletionDelta, CompletionRequest, CompletionResponse
 from . import _library
@@ -112,6 +113,9 @@ class Agent(BridgeObject):
     ) -> Agent:
         """The agent that `options` describe. Raises `BridgeError` that names the option."""
         given = [await _tool(ctx, t, f"tools[{i}]", toolbox) for i, t in enumerate(options.tools)]
+        for i, server in enumerate(options.mcp):
+            servers = ctx.bridge("mcp", McpBridge)
+            given += await servers.offered(ctx, server, f"mcp[{i}]")
         handoffs = [ctx.object(h, Agent, f"handoffs[{i}]") for i, h in enumerate(options.handoffs)]
         schema = None
         if options.output_schema is not None:
@@ -205,7 +209,7 @@ class Agent(BridgeObject):
 
 async def _tool(ctx: CallContext, given: str | AgentTool, at: str, toolbox: ToolboxSource) -> Tool:
     if isinstance(given, str):
-        return toolbox().get(given, at)
+        return await toolbox().get(ctx, given, at)
     if given.agent is not None:
         return Delegate(ctx.object(ObjectHandle(given.agent), Agent, at))
     if given.name is None or given.handler is None:

@@ -55,6 +55,7 @@ class AgentOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         list[str | AgentTool],
         Meta(description="names of tools, functions of the spell, and other agents"),
     ] = []
+    mcp: Annotated[list[str], Meta(description="MCP servers whose tools it has, all of them")] = []
     handoffs: Annotated[
         list[ObjectHandle], Meta(description="agents that may take the conversation over")
     ] = []

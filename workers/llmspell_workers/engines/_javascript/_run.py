@@ -239,7 +239,7 @@ class Run:
     def _stream(self, number: int, method: str, payload: str, object_number: float) -> str:
         return self._open(number, method, _arguments(payload, int(object_number)), WINDOW)
 
-    def _require(self, number: int, method: str, payload: str) -> str:
+    def _require(self, number: int, method: str, payload: str, _object: float) -> str:
         args = to_msgpack(payload)
         refused = self._open(number, method, args, 0)
         names = msgspec.msgpack.decode(args)

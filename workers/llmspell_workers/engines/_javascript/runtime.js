@@ -404,10 +404,12 @@ const finish = (name, module, failed, value) => {
   module.waiters.length = 0;
 };
 
+const LIBRARY = freeze(["library.require", freeze({ __proto__: null }), 0]);
+
 // Ask the host for a library; what comes back is its body, a function.
 const fetchModule = (name, site) => {
   const module = { __proto__: null, needs: list(), waiters: list(), done: false, value: undefined };
-  send("require", "library.require", [name], {
+  send("require", LIBRARY, [name], {
     __proto__: null,
     reply(body) {
       pending--;

@@ -34,7 +34,7 @@ local function require(name)
     return known[1]
   end
   refuse_cycle(name)
-  local source = P.decode((cross("call", "library.require", P.encode_arguments(name))), 2)
+  local source = P.decode((cross("call", "library.require", P.encode_arguments({}, nil, name))), 2)
   local chunk, message = load(source, "=library/" .. name .. ".lua", "t", env)
   if not chunk then
     error(message, 0)
