@@ -63,7 +63,7 @@ class Connection:
     @property
     def alive(self) -> bool:
         """Whether it can still be asked."""
-        return not self._owner.done() and not self._link.ended.is_set()
+        return not (self._owner.done() or self._over.is_set() or self._link.ended.is_set())
 
     async def request(self, ask: Callable[[Client], Awaitable[T]], seconds: float, what: str) -> T:
         """What the server answers to `ask`. Raises `BridgeError`, with `what` was asked for.
