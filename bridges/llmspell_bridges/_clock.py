@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterator
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar
 from typing import TypeVar
 
 from ._errors import BridgeError
@@ -20,17 +20,19 @@ class _Clock:
         self._limit = limit
         self._holders = 0
         self._left = 0.0
+        self.over = False
+        """The call has ended. What it left running holds nothing any more."""
 
     def hold(self) -> None:
         self._holders += 1
         until = self._limit.when()
-        if self._holders == 1 and until is not None:
+        if self._holders == 1 and until is not None and not self.over:
             self._left = until - asyncio.get_running_loop().time()
             self._limit.reschedule(None)
 
     def release(self) -> None:
         self._holders -= 1
-        if not self._holders and not self._limit.expired():
+        if not self._holders and not self.over and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
 
 
@@ -40,7 +42,8 @@ _clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
 async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
     """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
     limit = asyncio.timeout(seconds)
-    outer = _clock.set(_Clock(limit))
+    clock = _Clock(limit)
+    outer = _clock.set(clock)
     try:
         async with limit:
             return await work
@@ -50,6 +53,7 @@ async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
         message = f"{name}: no answer within {seconds:g} s"
         raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
     finally:
+        clock.over = True
         _clock.reset(outer)
 
 
@@ -68,13 +72,3 @@ def off_the_clock() -> Iterator[None]:
         yield
     finally:
         clock.release()
-
-
-def without_clock() -> Context:
-    """The context for a task that outlasts the call, or the wait, in which it is begun.
-
-    `off_the_clock` does nothing in it: what it would hold is over by then.
-    """
-    context = copy_context()
-    context.run(_clock.set, None)
-    return context

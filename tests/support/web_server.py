@@ -116,6 +116,8 @@ class WebServer:
                 self.requests.append(request)
                 for piece in self._reply(request):
                     connection.sendall(piece)
+                    if b"\r\nconnection: close\r\n" in piece:
+                        return
 
     def _reply(self, request: Request) -> Iterator[bytes]:
         path = request.path.partition("?")[0]

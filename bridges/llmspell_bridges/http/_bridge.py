@@ -159,7 +159,7 @@ async def _whole(answer: Answer, options: RequestOptions) -> HttpResponse:
     else:
         body = b"".join([piece async for piece in answer.pieces()])
         if options.expect == "json":
-            body = masked(_json(body), answer.hidden)
+            body = await asyncio.to_thread(_json, body, answer.hidden)
     head = answer.head
     return HttpResponse(
         status=head.status, ok=head.ok, url=head.url, headers=head.headers, body=body
@@ -188,9 +188,11 @@ def _text_decoder(head: Head) -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder(name if text else "utf-8")("replace")
 
 
-def _json(data: bytes) -> Any:
+def _json(data: bytes, hidden: tuple[str, ...]) -> Any:
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         message = 'the body is no JSON: ask for it with expect = "text" to see what it is'
         raise BridgeError("Serialization", message) from None
+    # Once more: an escape such as \u0041 may have kept a secret from being seen.
+    return masked(value, hidden) if hidden else value

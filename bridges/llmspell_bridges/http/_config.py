@@ -18,13 +18,13 @@ Format = Annotated[str, Meta(pattern=r"^[!-~ ]*\{(?:base64)?\}[!-~ ]*$", max_len
 class SecretConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A secret: `[http.secrets.NAME]`. Spells then write `auth = "NAME"`."""
 
-    env: Annotated[EnvName, Meta(description="environment variable that holds it")]
+    value_env: Annotated[EnvName, Meta(description="environment variable that holds it")]
     host: Annotated[HostName, Meta(description="the one host that it is sent to")]
     scheme: Annotated[Literal["https", "http"], Meta(description="how that host is reached")] = (
         "https"
     )
     port: Annotated[Port | None, Meta(description="its port; unset is the scheme's own")] = None
-    path: Annotated[
+    prefix: Annotated[
         str, Meta(pattern=r"^/", description="what the path must begin with, name by name")
     ] = "/"
     header: Annotated[HeaderName, Meta(description="the header that carries it")] = "authorization"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._url import Target
 
 _AGENT = "llmspell-supervisor"
+_WITH_BODY = ("POST", "PUT", "PATCH")
+"""Which say how long their body is, also where there is none."""
 _CHANGED = (301, 302)
 _SEE_OTHER = 303
 REDIRECTS = (*_CHANGED, _SEE_OTHER, 307, 308)
@@ -45,15 +47,15 @@ class Outgoing(Struct, frozen=True):
             **self.headers,
             "accept-encoding": ACCEPTED,
         }
-        if self.body is not None:
-            headers["content-length"] = str(len(self.body))
+        if self.body is not None or self.method in _WITH_BODY:
+            headers["content-length"] = str(len(self.body or b""))
         if self.handle is not None and self.handle.covers(self.target):
             headers.update((self.handle.header(),))
         return headers
 
     def size(self) -> int:
         """Bytes that leave with it."""
-        line = len(self.method) + len(self.target.path) + len(" HTTP/1.1\r\n ")
+        line = len(f"{self.method} {self.target.path} HTTP/1.1\r\n\r\n")
         return line + _headers.size(self.sent_headers()) + len(self.body or b"")
 
     def redirected(self, status: int, location: str) -> Outgoing:

@@ -36,7 +36,7 @@ class Handle(Struct, frozen=True):
         config = self.config
         port = config.port or PORTS[config.scheme]
         path = target.path.partition("?")[0]
-        above = config.path.rstrip("/")
+        above = config.prefix.rstrip("/")
         return (
             target.origin == (config.scheme, config.host, port)
             and (path == above or path.startswith(f"{above}/"))
@@ -64,9 +64,9 @@ class Vault:
             there = ", ".join(sorted(self._secrets)) or "none"
             message = f"auth: there is no secret '{name[:60]}' (there are: {there})"
             raise BridgeError("Validation", message, field="auth")
-        value = os.environ.get(config.env)
+        value = os.environ.get(config.value_env)
         if not value:
-            message = f"auth: {config.env} is not set: export it for the secret '{name}'"
+            message = f"auth: {config.value_env} is not set: export it for the secret '{name}'"
             raise BridgeError("Configuration", message, field="auth")
         if len(value) < _SHORTEST or not value.isprintable() or not value.isascii():
             message = (
@@ -78,7 +78,7 @@ class Vault:
         if not handle.covers(target):
             message = (
                 f"auth: the secret '{name}' is for {config.scheme}://{config.host}"
-                f"{config.path} only, and is not sent elsewhere"
+                f"{config.prefix} only, and is not sent elsewhere"
             )
             raise BridgeError("Policy", message, field="auth")
         return handle
@@ -90,7 +90,7 @@ class Vault:
         """
         forms: set[str] = set()
         for config in self._secrets.values():
-            value = os.environ.get(config.env, "")
+            value = os.environ.get(config.value_env, "")
             if len(value) >= _SHORTEST:
                 forms.update(_forms(value))
         return tuple(sorted(forms, key=len, reverse=True))

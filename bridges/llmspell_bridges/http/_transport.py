@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import httpcore
@@ -17,8 +18,9 @@ _IDLE: Final = 5.0
 """Seconds that a connection waits for the run's next request."""
 
 
+@cache
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Public certificates, and those of the operator. Reads files. Raises `OSError`."""
+    """Public certificates, and those of the operator. Reads files, once. Raises `OSError`."""
     # Without the variables of the environment, which name other files.
     context = httpx.create_ssl_context(trust_env=False)
     if ca_file is not None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import Final
 
-MODULES: Final[tuple[str, ...]] = ("bridges", "files", "memory", "peers", "system")
+MODULES: Final[tuple[str, ...]] = (
+    "bridges",
+    "files",
+    "memory",
+    "peers",
+    "requests",
+    "system",
+    "web",
+)
 
 
 def load() -> None:

@@ -21,6 +21,7 @@ from .._stage import Stage
 _TIMEOUT: Final = 20.0
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2)
 _AT_FDCWD: Final = -100
+_LIBC: Final = ctypes.CDLL(None)
 
 _TRY_LUA: Final = """
 local found = {}
@@ -121,6 +122,35 @@ def _ways_out(inside: Path, secret: Path) -> list[str]:
     ]  # fmt: skip
 
 
+_SWAPPED_LUA: Final = """
+local seen, met = {}, {}
+for i = 1, 300 do
+  local ok, got = pcall(fs.read, "d/secret.txt")
+  seen[i] = ok and got or got.kind
+  met[seen[i]] = true
+  pcall(fs.write, "d/new", "x")
+  pcall(fs.append, "d/new", "x")
+  pcall(fs.mkdir, "d/e/f")
+  pcall(fs.remove, "d/new")
+  if i >= 40 and met.harmless and met.Policy then break end
+end
+return seen
+"""
+_SWAPPED_JS: Final = """
+const seen = [];
+const quiet = (promise) => promise.catch((e) => e.kind);
+for (let i = 1; i <= 300; i++) {
+  const [got] = await Promise.all([
+    quiet(fs.read("d/secret.txt")), quiet(fs.write("d/new", "x")),
+    quiet(fs.append("d/new", "x")), quiet(fs.mkdir("d/e/f")), quiet(fs.remove("d/new")),
+  ]);
+  seen.push(got);
+  if (i >= 40 && seen.includes("harmless") && seen.includes("Policy")) break;
+}
+return seen;
+"""
+
+
 @host("B14", "links that come and go while files are read and written", engines=BOTH)
 async def swapped(stage: Stage) -> str:
     outside = stage.canaries.folder
@@ -133,22 +163,17 @@ async def swapped(stage: Stage) -> str:
         link.symlink_to(outside)
         with _meanwhile(lambda: _exchange(inside, link)):
             report = await field.run(
-                "local seen = {} for i = 1, 300 do"
-                " local ok, got = pcall(fs.read, 'd/secret.txt') seen[i] = ok and got or got.kind"
-                " pcall(fs.write, 'd/new', 'x') pcall(fs.append, 'd/new', 'x')"
-                " pcall(fs.mkdir, 'd/e/f') pcall(fs.remove, 'd/new') end return seen",
-                "const seen = []; const quiet = (p) => p.catch((e) => e.kind);"
-                "for (let i = 0; i < 300; i++) seen.push(...await Promise.all(["
-                "quiet(fs.read('d/secret.txt')), quiet(fs.write('d/new', 'x')),"
-                "quiet(fs.append('d/new', 'x')), quiet(fs.mkdir('d/e/f')),"
-                "quiet(fs.remove('d/new'))])); return seen",
+                _SWAPPED_LUA,
+                _SWAPPED_JS,
             )
     if report.verdict != "ok":
         raise ValueError(f"the spell did not end well: {report.problem}")
     _untouched(stage, before, report)
     if not {"harmless", "Policy"} <= set(report.value):
         raise ValueError("the swaps and the calls never met")
-    return f"{report.value.count('Policy')} calls met the link and were refused"
+    return (
+        f"{report.value.count('Policy')} of {len(report.value)} reads met the link and were refused"
+    )
 
 
 @host("B15", "pipes, devices, exabytes and a crowd of entries", engines=BOTH)
@@ -253,4 +278,4 @@ def _meanwhile(turn: Callable[[], None]) -> Iterator[None]:
 
 def _exchange(one: Path, other: Path) -> None:
     names = os.fsencode(one), os.fsencode(other)
-    ctypes.CDLL(None).renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE)
+    _LIBC.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE)

@@ -54,6 +54,16 @@ _EXAMPLES: Final = {
     "api_key_env": "MY_PROVIDER_KEY",
     "base_url": "http://127.0.0.1:8000/v1",
     "path": "/srv/models/mine.gguf",
+    "allow_names": ["conftest.py"],
+    "allow_private": ["127.0.0.1:8080"],
+    "ca_file": "/etc/ssl/company.pem",
+    "conversations": "/srv/conversations",
+    "deny": ["http_request"],
+    "search_key_env": "MY_SEARCH_KEY",
+    "search_provider": "searxng",
+    "search_url": "http://127.0.0.1:8080",
+    "value_env": "MY_API_TOKEN",
+    "host": "api.example.com",
 }
 """For settings that have no default, or one that shows nothing of their form."""
 

@@ -77,6 +77,13 @@ def test_a_directory_is_listed_with_kinds_and_without_following_links(tmp_path: 
     assert do(tmp_path, "list", "d") == []
 
 
+def test_a_name_that_is_no_text_is_shown_as_well_as_can_be(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\xff.md")).write_text("x")
+    assert do(tmp_path, "list") == [{"name": "a\ufffd.md", "kind": "file"}]
+    assert do(tmp_path, "glob", "*.md") == ["a\ufffd.md"]
+    assert do(tmp_path, "stat", "a\ufffd.md") is None
+
+
 def test_a_path_is_described_or_null(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("four")
     os.utime(tmp_path / "a", (0, 1.5))

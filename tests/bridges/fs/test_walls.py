@@ -147,6 +147,8 @@ def exchange(one: Path, other: Path) -> None:
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ROUNDS = 60
+MOST_ROUNDS = 2000
+"""Of which none is needed, unless a busy machine lets the swaps and the calls never meet."""
 
 
 @pytest.mark.attack("B14")
@@ -175,7 +177,9 @@ def test_what_is_swapped_meanwhile_is_not_followed(field: Field, swapped: str) -
             answers.append(error.kind)
 
     async def work() -> None:
-        for number in range(ROUNDS):
+        for number in range(MOST_ROUNDS):
+            if number >= ROUNDS and "Policy" in answers and repr(answers).count("harmless"):
+                return
             await asyncio.gather(
                 ask("read", "d/secret"),
                 ask("write", "d/new", "x" * number),
@@ -229,7 +233,7 @@ def test_special_files_are_neither_opened_nor_waited_for(field: Field) -> None:
     os.mkfifo(inside / "fifo")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(inside / "socket"))
-    if os.getuid() == 0:
+    with contextlib.suppress(PermissionError):  # for root, and not in every container
         os.mknod(inside / "device", 0o600 | 0o020000, os.makedev(1, 5))  # /dev/zero
     for name in os.listdir(inside):
         for method, args in (("read", ()), ("append", ("x",)), ("write", ("x",)), ("remove", ())):

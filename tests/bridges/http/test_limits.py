@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ TOO_MUCH: tuple[tuple[str, Reply, str], ...] = (
     ("a header of a megabyte", page(b"", big="x" * MIB), "Provider"),
     ("hints without end", early_hints, "Timeout"),
     ("a drip", drip, "Timeout"),
-    ("half a body", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf", "Timeout"),
+    ("half a body", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf", "Provider"),
     ("half a compressed body", page(gzip.compress(b"x" * 999)[:-9], **ENCODED), "Serialization"),
     ("what is not compressed", page(b"plain", **ENCODED), "Serialization"),
     ("two lengths", b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", "Provider"),
@@ -107,6 +108,13 @@ def test_a_stream_is_cut_off_as_well() -> None:
             with pytest.raises(BridgeError) as caught:
                 host.run(lambda: host.drain("http.stream", url, {"expect": "bytes"}))  # noqa: B023
         assert caught.value.kind == "Limit"
+
+
+@pytest.mark.attack("B11")
+def test_a_bomb_is_told_by_its_ratio_before_it_fills_the_limit() -> None:
+    with WebServer({"/": page(gzip.compress(b"\0" * (8 * MIB)), **ENCODED)}) as server:
+        error = refusal(server, "get", "/", max_response=16 * MIB)
+    assert (error.kind, "one part in 200" in error.message) == ("Limit", True)
 
 
 def test_repetitive_data_that_is_small_enough_is_unpacked() -> None:
@@ -200,6 +208,20 @@ def test_a_run_sends_no_more_than_it_may() -> None:
     assert [len(request.body) for request in server.requests] == [3000, 1000]
 
 
+@pytest.mark.attack("B12")
+@pytest.mark.parametrize("options", [{}, {"body": "x" * 99}, {"query": {"q": "Grüße"}}])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_every_byte_that_is_sent_is_counted(method: str, options: dict[str, Any]) -> None:
+    with WebServer({"/": page(b"x")}) as server:
+        ask(server, method, "/", options)
+        [request] = server.requests
+        size = len(request.head) + len(b"\r\n") + len(request.body)
+        ask(server, method, "/", options, settings={"max_sent": size})
+        error = refusal(server, method, "/", options, settings={"max_sent": size - 1})
+        assert f"needs {size}" in error.message
+        assert len(server.requests) == 2
+
+
 def test_a_host_is_asked_no_faster_than_the_operator_wants() -> None:
     with WebServer({"/": page(b"x")}) as server:
         host = host_of(server, settings={"rate": 0.01, "burst": 2})
@@ -237,12 +259,15 @@ def test_the_pace_spreads_requests_and_forgets_hosts(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("timeout", [0.2, None])
 def test_a_silent_server_is_not_waited_for_beyond_the_timeout(timeout: float | None) -> None:
+    over = threading.Event()
+
     def silent(_: Request) -> Iterator[bytes]:
-        time.sleep(1)
+        over.wait(10)
         yield b""
 
     with WebServer({"/": silent}) as server:
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         error = refusal(server, "get", "/", options, request_timeout=0.2)
+        over.set()
     assert (error.kind, error.retryable) == ("Timeout", True)
     assert error.duration == pytest.approx(0.2, abs=0.01)

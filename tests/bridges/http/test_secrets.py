@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
 
 def secrets(server: WebServer, **changed: Any) -> dict[str, Any]:
     """Settings with one secret, `mine`, for everything on `server`."""
-    mine = {"env": "TEST_TOKEN", "scheme": "http", "host": "127.0.0.1", "port": server.port}
+    mine = {"value_env": "TEST_TOKEN", "scheme": "http", "host": "127.0.0.1", "port": server.port}
     return {"secrets": {"mine": {**mine, **changed}}}
 
 
@@ -47,7 +47,7 @@ AUTH = {"auth": "mine"}
         ({"header": "X-Api-Key", "format": "{}"}, "x-api-key", TOKEN),
         ({"format": "Basic {base64}"}, "authorization",
          f"Basic {base64.b64encode(TOKEN.encode()).decode()}"),
-        ({"path": "/v1"}, "authorization", f"Bearer {TOKEN}"),
+        ({"prefix": "/v1"}, "authorization", f"Bearer {TOKEN}"),
     ],
 )  # fmt: skip
 def test_the_server_that_it_is_meant_for_gets_it(
@@ -72,15 +72,15 @@ def test_without_auth_it_is_not_sent(server: WebServer) -> None:
         ({"port": 1}, "/"),
         ({"port": None}, "/"),
         ({"scheme": "https"}, "/"),
-        ({"path": "/v1"}, "/"),
-        ({"path": "/v1"}, "/v1x"),
-        ({"path": "/v1"}, "/V1/x"),
-        ({"path": "/v1"}, "/v1/../v2"),
-        ({"path": "/v1"}, "/v1/%2e%2e/v2"),
-        ({"path": "/v1"}, "/v1/..%2fv2"),
-        ({"path": "/v1"}, "/v1/x%5c..%5cv2"),
-        ({"path": "/v1"}, "//v1/x"),
-        ({"path": "/v1"}, "/?/v1/x"),
+        ({"prefix": "/v1"}, "/"),
+        ({"prefix": "/v1"}, "/v1x"),
+        ({"prefix": "/v1"}, "/V1/x"),
+        ({"prefix": "/v1"}, "/v1/../v2"),
+        ({"prefix": "/v1"}, "/v1/%2e%2e/v2"),
+        ({"prefix": "/v1"}, "/v1/..%2fv2"),
+        ({"prefix": "/v1"}, "/v1/x%5c..%5cv2"),
+        ({"prefix": "/v1"}, "//v1/x"),
+        ({"prefix": "/v1"}, "/?/v1/x"),
     ],
 )
 def test_it_is_sent_to_no_other_server_and_no_other_path(
@@ -102,7 +102,7 @@ def test_it_does_not_follow_a_redirect_to_elsewhere(server: WebServer) -> None:
             "/v1/end": page(b"end"),
             "/end": page(b"end"),
         }
-        settings = secrets(server, path="/v1")
+        settings = secrets(server, prefix="/v1")
         settings["allow_private"] = [f"127.0.0.1:{s.port}" for s in (server, other)]
         for path in ("/v1/away", "/v1/near", "/v1/up"):
             assert ask(server, "get", path, AUTH, settings=settings)["body"] == "end"
@@ -120,9 +120,9 @@ def test_a_name_that_there_is_not_is_told_with_those_there_are(server: WebServer
 
 
 def test_what_the_operator_has_not_set_is_the_operators_to_mend(server: WebServer) -> None:
-    error = refusal(server, "get", "/", AUTH, settings=secrets(server, env="UNSET_TOKEN"))
+    error = refusal(server, "get", "/", AUTH, settings=secrets(server, value_env="UNSET_TOKEN"))
     assert (error.kind, "UNSET_TOKEN is not set" in error.message) == ("Configuration", True)
-    error = refusal(server, "get", "/", AUTH, settings=secrets(server, env="SHORT_TOKEN"))
+    error = refusal(server, "get", "/", AUTH, settings=secrets(server, value_env="SHORT_TOKEN"))
     assert (error.kind, "could not be hidden" in error.message) == ("Configuration", True)
 
 
@@ -234,7 +234,7 @@ def test_no_text_of_ours_shows_a_secret(server: WebServer) -> None:
     from llmspell_bridges.http._secrets import Vault
     from llmspell_bridges.http._url import parse
 
-    config = HttpConfig(secrets={"mine": SecretConfig(env="TEST_TOKEN", host="a.example")})
+    config = HttpConfig(secrets={"mine": SecretConfig(value_env="TEST_TOKEN", host="a.example")})
     handle = Vault(config).take("mine", parse("https://a.example/", "url"))
     assert TOKEN not in repr(handle) + repr(config) + str(handle.secret)
     error = refusal(server, "get", "/", AUTH, settings=secrets(server, host="a.example"))

@@ -17,7 +17,6 @@ DOUBLED = "[@,@]|" * 60 + "@"
 """A query whose result is a gigantic tree, made of a few lists."""
 
 
-@pytest.mark.attack("B21")
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

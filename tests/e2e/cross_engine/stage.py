@@ -160,7 +160,7 @@ def open_stage() -> Iterator[Stage]:
             "aliases": {"writer": f"scripted/{MODEL}"},
             "providers": {"scripted": provider},
         }
-        mine = {"env": "CROSS_ENGINE_TOKEN", "scheme": "http", "host": "127.0.0.1",
+        mine = {"value_env": "CROSS_ENGINE_TOKEN", "scheme": "http", "host": "127.0.0.1",
                 "port": web.port}  # fmt: skip
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}

@@ -22,7 +22,6 @@ from ...toolbox import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions,
 from .._types import CompletionDelta, CompletionRequest, CompletionResponse
 from . import _library
 from ._conversation import Conversation
-from ._tasks import beside
 from ._types import AgentAnswer, AgentChunk, AgentOptions, AgentTool
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ class Agent(BridgeObject):
         async with contextlib.AsyncExitStack() as stack:
             history = await stack.enter_async_context(conversation.turn()) if conversation else []
             events: asyncio.Queue[AgentChunk] = asyncio.Queue(1)  # nobody runs ahead of the reader
-            work = beside(self._run(ctx, history, input, events.put))
+            work = asyncio.create_task(self._run(ctx, history, input, events.put))
             stack.push_async_callback(_stop, work)
             while (event := await _next(events, work)) is not None:
                 yield event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FILE: Final = "conversations.sqlite"
 
+_MEMORY: Final = ":memory:"
+
 MAX_BYTES: Final = 1 << 20
 """Of one conversation: about as much as the largest models read."""
 
@@ -39,14 +41,14 @@ class Conversation(BridgeObject):
     def __init__(self, session: SQLiteSession, path: str | None) -> None:
         self._session = session
         self._path = path
-        self._lock = asyncio.Lock()
+        self._busy = False
 
     @classmethod
     async def of(cls, ctx: CallContext, name: str | None, folder: str | None) -> Conversation:
         """The conversation `name` of this spell in `folder`; a new one without a name."""
         await _library.load()
         if name is None:
-            return cls(await asyncio.to_thread(_open, "memory", ":memory:"), None)
+            return cls(await asyncio.to_thread(_open, "memory", _MEMORY), None)
         if folder is None:
             message = (
                 "conversations are kept nowhere: set conversations under [llm] in the config file"
@@ -67,7 +69,7 @@ class Conversation(BridgeObject):
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Items]:
         """What was said so far, while nobody else adds to it. Raises `BridgeError`."""
-        async with self._lock:
+        with self._alone():
             if self._path and await asyncio.to_thread(os.path.getsize, self._path) > MAX_FILE:
                 raise BridgeError(
                     "Limit", f"the file of conversations has more than {MAX_FILE} bytes"
@@ -82,6 +84,18 @@ class Conversation(BridgeObject):
         """What was said now; all of it or nothing. Call it within `turn`."""
         await self._session.add_items(items)
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # To wait would be for ever, where a tool of the agent that is at work is the one that waits.
+        if self._busy:
+            message = "context: an agent is at work in this conversation"
+            raise BridgeError("Validation", message, field="context")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
     @method
     async def messages(self, ctx: CallContext) -> list[Turn]:  # noqa: ARG002 - all take it
         """What was said so far, without tools."""
@@ -91,7 +105,7 @@ class Conversation(BridgeObject):
     @method
     async def clear(self, ctx: CallContext) -> None:  # noqa: ARG002 - all take it
         """Forget what was said."""
-        async with self._lock:
+        with self._alone():
             await self._session.clear_session()
 
     async def close(self) -> None:
@@ -104,10 +118,10 @@ def _open(identity: str, path: str) -> SQLiteSession:
 
     from agents import SQLiteSession
 
+    if path != _MEMORY:  # before SQLite does, for others to read
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     try:
         session = SQLiteSession(identity, path)
-        if path != ":memory:":
-            os.chmod(path, 0o600)
     except sqlite3.Error as error:
         raise _no_file(str(error)) from None
     return session

@@ -68,15 +68,17 @@ class Loop(agents.RunHooks[None]):
                 run_config=_CONFIG,
             )
         except Exception as error:
-            raise self._explain(error, agent) from error
+            found = self._explain(error, agent)
+            if found is error:
+                raise
+            raise found from error
         answered = next(a for a in self._agents if self._built[id(a)] is result.last_agent)
         data: Any = msgspec.UNSET
         if answered.schema is not None:
             data = result.final_output
             await _fit(answered, data)
-        return self.tally.answer(answered.options.name, data), result.to_input_list()[
-            len(history) :
-        ]
+        new = result.to_input_list()[len(history) :]
+        return self.tally.answer(answered.options.name, data), new
 
     # --- what the library calls -------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Work of agents that goes on beside the call that began it."""
+"""Agents that work at the same time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from ..._clock import without_clock
-
 T = TypeVar("T")
-
-
-def beside(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Begin what outlasts the wait that began it: the clock of that wait is not its own."""
-    return asyncio.create_task(work, context=without_clock())
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, field
 
 from llmspell_protocol import ObjectHandle, ScriptFunction
 
@@ -156,8 +156,8 @@ class AgentHandoff(Struct, frozen=True, kw_only=True, tag_field="type", tag="han
 AgentChunk = AgentText | AgentToolCall | AgentToolResult | AgentHandoff
 
 
-class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Turn(Struct, frozen=True, kw_only=True):
     """One message of a conversation."""
 
     role: Literal["user", "assistant"]
-    content: str | UnsetType = UNSET
+    content: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +23,8 @@ class Functions:
 
     async def invoke(self, function: int, args: bytes) -> bytes:
         """Call one of them."""
-        return msgspec.msgpack.encode(self._functions[function - 1](*msgspec.msgpack.decode(args)))
+        value = self._functions[function - 1](*msgspec.msgpack.decode(args))
+        return msgspec.msgpack.encode(await value if inspect.isawaitable(value) else value)
 
 
 def agent_host(
@@ -50,6 +53,12 @@ def function(number: int) -> dict[str, int]:
 def handle(number: int) -> dict[str, int]:
     """An object as it crosses."""
     return {"@object": number}
+
+
+async def pass_turns() -> None:
+    """Let everything go on that can: other tasks, threads and sockets, for many turns of the loop."""
+    for _ in range(1000):
+        await asyncio.to_thread(int)
 
 
 async def ask(host: Host, text: str = "Hi", **options: Any) -> Any:

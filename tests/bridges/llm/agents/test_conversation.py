@@ -173,6 +173,31 @@ def test_a_conversation_has_an_end(server: ModelServer, monkeypatch: pytest.Monk
     assert host.run(work).kind == "Limit"
 
 
+def test_two_agents_do_not_talk_into_the_same_conversation(server: ModelServer) -> None:
+    gate = Gate()
+    server.script("m", Answer("one", gate=gate), Answer("two"))
+    host = agent_host(server)
+
+    async def work() -> None:
+        agent, chat = await begin(host)
+        first = asyncio.ensure_future(host.call("llm.agent.run_with_context", agent, "a", chat))
+        await asyncio.to_thread(gate.wait_reached)
+        for call in (
+            host.call("llm.agent.run_with_context", agent, "b", chat),
+            host.drain("llm.agent.run_stream", agent, "b", chat),
+            host.call("llm.conversation.clear", chat["@object"]),
+        ):
+            with pytest.raises(BridgeError) as caught:
+                await call
+            assert (caught.value.kind, caught.value.field) == ("Validation", "context")
+        gate.open()
+        await first
+        await host.call("llm.agent.run_with_context", agent, "c", chat)
+
+    host.run(work)
+    assert told(server) == [("user", "a"), ("assistant", "one"), ("user", "c")]
+
+
 def test_an_agent_is_no_conversation(server: ModelServer) -> None:
     host = agent_host(server)
 

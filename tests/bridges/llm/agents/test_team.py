@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from llmspell_bridges import BridgeError
-from tests.bridges.llm.agents.host import agent_host, ask, failure, function, handle
+from tests.bridges.llm.agents.host import agent_host, ask, failure, function, handle, pass_turns
 from tests.bridges.llm.agents.test_run import asks, told
 from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
@@ -69,8 +70,6 @@ def test_several_agents_work_at_the_same_time(server: ModelServer) -> None:
     host = agent_host(server)
 
     async def work() -> Any:
-        import asyncio
-
         agents = [await host.call("llm.agent", {"model": f"test/{n}"}) for n in ("one", "two")]
         tasks = [{"agent": handle(agent), "input": "Hi"} for agent in agents]
         answers = asyncio.ensure_future(host.call("llm.parallel", tasks))
@@ -90,8 +89,6 @@ def test_the_first_that_fails_ends_the_others(server: ModelServer) -> None:
     host = agent_host(server)
 
     async def work() -> None:
-        import asyncio
-
         agents = [await host.call("llm.agent", {"model": f"test/{n}"}) for n in ("slow", "bad")]
         tasks = [{"agent": handle(agent), "input": "Hi"} for agent in agents]
         with pytest.raises(BridgeError) as caught:
@@ -117,9 +114,13 @@ def test_agents_that_use_each_other_are_bounded_in_depth(server: ModelServer) ->
 
 
 def test_a_guardrail_on_input_refuses_before_the_model_is_asked(server: ModelServer) -> None:
-    host = agent_host(server, lambda text: True if "please" in text else "say please")
+
+    async def slowly(text: str) -> str:
+        await pass_turns()
+        return "say please"
+
     rails = {"input": [function(1)]}
-    error = failure(host, "Hi", guardrails=rails)
+    error = failure(agent_host(server, slowly), "Hi", guardrails=rails)
     assert (error.kind, error.field) == ("Validation", "input")
     assert error.message == "agent: a guardrail refuses the input: say please"
     assert server.requests == []
