@@ -17,6 +17,7 @@ from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Super
 from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
+from tests.support.mcp_servers import ledger
 from tests.support.model_server import ModelServer, Received
 from tests.support.web_server import Reply, Request, WebServer, page
 
@@ -164,7 +165,8 @@ def open_stage() -> Iterator[Stage]:
                 "port": web.port}  # fmt: skip
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
-        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http}))
+        servers = {"servers": {"ledger": ledger()}}
+        supervisor = Supervisor(Config(bridges={"llm": settings, "http": http, "mcp": servers}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())
