@@ -12,6 +12,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 TOOLS := .venv-tools
+NODE := .venv-node
 BIN := $(VENV)/bin
 SOURCES := protocol workers bridges supervisor harness
 SPELL ?= examples/basic-llm.lua
@@ -37,7 +38,7 @@ run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [S
 	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/llmspell-supervisor run --model "$(or $(MODEL),local)" $(ARGS) $(SPELL)
 
-test: $(VENV)/.dev ## Run the tests, a process per core [ARGS="-k name"]; ARGS="-n 0": in one
+test: $(VENV)/.dev $(NODE)/.done ## Run the tests, a process per core [ARGS="-k name"]; ARGS="-n 0": in one
 	@$(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
@@ -101,6 +102,8 @@ mutants: $(VENV)/.dev $(TOOLS)/.mutation ## Test mutants of the guards, at idle 
 
 lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	@echo "make: resolving" >&2
+	(cd tests/support/mcp && npm update --package-lock-only --save --ignore-scripts --no-audit \
+	  --no-fund --omit-lockfile-registry-resolved=true >/dev/null)
 	compile="$(TOOLS)/bin/uv pip compile --quiet --upgrade pyproject.toml"
 	$$compile --extra local --group build -o requirements.lock
 	$$compile --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
@@ -161,6 +164,19 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 $(TOOLS)/.tools: requirements-tools.lock
 	@$(call install,$(TOOLS),requirements-tools.lock,uv and deno)
 	touch $@
+
+# Without npm the tests that talk to these servers are skipped, and say so.
+$(NODE)/.done: tests/support/mcp/package.json tests/support/mcp/package-lock.json
+	@mkdir -p $(NODE)
+	cp tests/support/mcp/package.json tests/support/mcp/package-lock.json $(NODE)
+	if command -v npm >/dev/null; then
+	  echo "make: installing the MCP servers that tests talk to" >&2
+	  npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund >$(NODE)/install.log 2>&1 || {
+	    cat $(NODE)/install.log >&2
+	    exit 1
+	  }
+	  touch $@
+	fi
 
 $(TOOLS)/.fuzz: $(TOOLS)/.tools requirements-fuzz.lock
 	@$(call install,$(TOOLS),requirements-fuzz.lock,atheris)

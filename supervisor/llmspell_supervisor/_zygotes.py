@@ -228,7 +228,7 @@ class Zygote:
             self._boot.cancel()
         asyncio.get_running_loop().remove_reader(self._launched.control.fileno())
         self._launched.control.close()
-        detail = self._launched.last_words() or reason
+        detail = reason or self._launched.last_words()
         os.close(self._launched.errors)
         error = error or ZygoteDied(
             f"the {self.engine} zygote has died{': ' if detail else ''}{detail}",
@@ -373,6 +373,8 @@ class Zygote:
             data, pidfd = _receive_packet(self._launched.control)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            data, pidfd = b"", -1  # it has died with packets of ours unread: its last words tell why
         except OSError as error:
             self._die(str(error))
             return

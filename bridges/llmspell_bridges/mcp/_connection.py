@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from mcp.client.client import Client
 from mcp_types import Implementation
 
-from .._clock import without_clock
 from .._errors import BridgeError
 from ._config import McpServerConfig
 from ._errors import explain
@@ -37,7 +36,7 @@ class Connection:
         self._requests: set[asyncio.Task[Any]] = set()
         self._heard = 0.0
         # The library wants the task that begins a conversation to end it.
-        self._owner = asyncio.create_task(self._hold(), context=without_clock())
+        self._owner = asyncio.create_task(self._hold())
 
     @classmethod
     async def open(cls, name: str, config: McpServerConfig) -> Connection:
@@ -63,7 +62,7 @@ class Connection:
     @property
     def alive(self) -> bool:
         """Whether it can still be asked."""
-        return not self._owner.done() and not self._link.ended.is_set()
+        return not (self._owner.done() or self._over.is_set() or self._link.ended.is_set())
 
     async def request(self, ask: Callable[[Client], Awaitable[T]], seconds: float, what: str) -> T:
         """What the server answers to `ask`. Raises `BridgeError`, with `what` was asked for.

@@ -148,7 +148,7 @@ def _table(path: str, schema: type[msgspec.Struct], *, first: bool = False) -> I
         hint = hints[field.name]
         key = f"{path}.{field.encode_name}"
         if struct := _struct_of(hint):
-            inner.append((f"{key}.NAME" if _is_map(hint) else key, struct))
+            inner.append((f"{key}.{_name_in(hint)}" if _is_map(hint) else key, struct))
             continue
         yield f"# {_description(hint)}"
         yield f"# {field.encode_name} = {_example(field, hint)}"
@@ -172,6 +172,12 @@ def _struct_of(hint: Any) -> type[msgspec.Struct] | None:
         arms = typing.get_args(plain)
     found = (arm for arm in arms if isinstance(arm, type) and issubclass(arm, msgspec.Struct))
     return next(found, None)
+
+
+def _name_in(hint: Any) -> str:
+    """What stands for a name in a map; small where capitals would not be taken."""
+    names = typing.get_args(_plain(hint))[0]
+    return "name" if any(meta.pattern for meta in _metas(names)) else "NAME"
 
 
 def _metas(hint: Any) -> Iterator[msgspec.Meta]:

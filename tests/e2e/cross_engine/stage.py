@@ -19,6 +19,7 @@ from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.data_stage import data_settings
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
+from tests.support.mcp_servers import ledger
 from tests.support.model_server import ModelServer, Received
 from tests.support.web_server import Reply, Request, WebServer, page
 
@@ -173,8 +174,9 @@ def open_stage() -> Iterator[Stage]:
         permitted = [f"127.0.0.1:{web.port}"]
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
         kept = {"directory": state}
-        bridges: dict[str, Any] = {"llm": settings, "http": http, "workflow": kept, **data}
-        supervisor = Supervisor(Config(bridges=bridges))
+        servers = {"servers": {"ledger": ledger()}}
+        ours: dict[str, Any] = {"llm": settings, "http": http, "workflow": kept, "mcp": servers}
+        supervisor = Supervisor(Config(bridges={**ours, **data}))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())
