@@ -42,8 +42,6 @@ class Native(Struct, frozen=True, kw_only=True):
     """An unprotected process of an ordinary user could not do it either."""
     neighbour: bool = False
     """Another spell runs beside it, from the same zygote, with a canary in its memory."""
-    alone: bool = False
-    """Nothing else may run meanwhile, because it is a matter of time or of memory."""
     ends_by: str = ""
     """The limit, of `holds`, that ends it where none of its walls is: its last wall."""
     holds: tuple[str, ...] = ()
