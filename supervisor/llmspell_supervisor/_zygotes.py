@@ -374,7 +374,10 @@ class Zygote:
         except BlockingIOError:
             return
         except ConnectionResetError:
-            data, pidfd = b"", -1  # it has died with packets of ours unread: its last words tell why
+            data, pidfd = (
+                b"",
+                -1,
+            )  # it has died with packets of ours unread: its last words tell why
         except OSError as error:
             self._die(str(error))
             return

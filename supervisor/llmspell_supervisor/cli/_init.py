@@ -72,8 +72,34 @@ _EXAMPLES: Final = {
     "search_url": "http://127.0.0.1:8080",
     "value_env": "MY_API_TOKEN",
     "host": "api.example.com",
+    "cwd": "/srv/data",
+    "headers": {"x-team": "spells"},
+    "directory": "/srv/llmspell",
+    "qdrant": "https://qdrant.example.com:6333",
+    "url_env": "MY_ADDRESS",
+    "webhook_token_env": "MY_WEBHOOK_TOKEN",
+    "storage.stores.NAME.url": "s3://bucket/prefix",
+    "options": {"region": "eu-central-1"},
+    "options_env": {"secret_access_key": "AWS_SECRET"},
+    "mcp.servers.name.command": [
+        "npx",
+        "-y",
+        "@modelcontextprotocol/server-filesystem",
+        "/srv/data",
+    ],
+    "mcp.servers.name.url": "https://mcp.example.com/mcp",
+    "sql.databases.NAME.url": "sqlite:////srv/shop.db",
 }
-"""For settings that have no default, or one that shows nothing of their form."""
+"""For settings that have no default, or one that shows nothing of their form; by name, or by table
+and name."""
+
+_OTHER_WAY: Final = frozenset(
+    {
+        *(f"mcp.servers.name.{name}" for name in ("url", "headers", "api_key_env")),
+        "sql.databases.NAME.url_env",
+    }
+)
+"""Settings that stand in place of others, not beside them."""
 
 
 def init(arguments: SimpleNamespace) -> int:
@@ -151,7 +177,8 @@ def _table(path: str, schema: type[msgspec.Struct], *, first: bool = False) -> I
             inner.append((f"{key}.{_name_in(hint)}" if _is_map(hint) else key, struct))
             continue
         yield f"# {_description(hint)}"
-        yield f"# {field.encode_name} = {_example(field, hint)}"
+        way = "or " if f"{path}.{field.encode_name}" in _OTHER_WAY else ""
+        yield f"# {way}{field.encode_name} = {_example(path, field, hint)}"
     for key, struct in inner:
         yield from _table(key, struct)
 
@@ -193,9 +220,10 @@ def _description(hint: Any) -> str:
     return next((m.description for m in _metas(hint) if m.description), "")
 
 
-def _example(field: msgspec.structs.FieldInfo, hint: Any) -> str:
-    if field.encode_name in _EXAMPLES:
-        return toml(_EXAMPLES[field.encode_name])
+def _example(path: str, field: msgspec.structs.FieldInfo, hint: Any) -> str:
+    for name in (f"{path}.{field.encode_name}", field.encode_name):
+        if name in _EXAMPLES:
+            return toml(_EXAMPLES[name])
     if field.default not in (msgspec.NODEFAULT, None):
         value = field.default
         return toml(list(value) if isinstance(value, tuple) else value)
