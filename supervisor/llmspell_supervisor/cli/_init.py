@@ -64,6 +64,10 @@ _EXAMPLES: Final = {
     "search_url": "http://127.0.0.1:8080",
     "value_env": "MY_API_TOKEN",
     "host": "api.example.com",
+    "command": ["npx", "@modelcontextprotocol/server-memory"],
+    "cwd": "/srv/server",
+    "headers": {"x-team": "library"},
+    "url": "https://tools.example.com/mcp",
 }
 """For settings that have no default, or one that shows nothing of their form."""
 
