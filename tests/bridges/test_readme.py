@@ -66,6 +66,6 @@ def test_the_example_with_functions_and_objects_works() -> None:
 def test_every_module_is_on_the_map() -> None:
     text = README.read_text()
     root = README.parent / "llmspell_bridges"
-    folders = (root, root / "llm", root / "fs", root / "http")
+    folders = (root, root / "llm", root / "fs", root / "http", root / "mcp")
     ours = [module for folder in folders for module in folder.glob("_[a-z]*.py")]
     assert [m.name for m in ours if m.name not in text] == []

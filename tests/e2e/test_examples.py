@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Command, plain_environment
+from tests.support.mcp_servers import reference
 from tests.support.model_server import Answer, ModelServer, Refusal, Scripted
 from tests.support.search_server import SearchServer
 from tests.support.warm import WarmCommand
@@ -39,8 +40,16 @@ class Case:
     """Whether the last request to the model was the right one."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What it writes, below the folder that it is run in."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What is in that folder before."""
+    servers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The reference MCP servers that it needs, by their names in the spell, and their arguments.
+
+    `FOLDER` in arguments stands for the folder.
+    """
 
 
+ADA = {"name": "Ada", "entityType": "person", "observations": ["likes owls"]}
 FINDINGS = "Qubits hold. " * 20
 
 
@@ -167,6 +176,25 @@ CASES = {
             _said(body)[1:3] == ["I am Ada. Where is the library?", "Upstairs, Ada."]
         ),
     ),
+    "mcp-files": Case(
+        arguments=("--allow-bridge", "mcp", "--param", "folder=FOLDER/notes"),
+        given={"notes/a.md": "# Owls\nThey hoot.", "notes/b.md": "# Toads", "notes/c.txt": "no"},
+        servers={"files": ("filesystem", "FOLDER/notes")},
+        lines=("a.md: # Owls", "b.md: # Toads", "Provider: /etc/passwd is out of its reach"),
+        value=["a.md", "b.md"],
+    ),
+    "mcp-memory": Case(
+        answers=(
+            _calls("memory__create_entities", entities=[ADA]),
+            Answer("Welcome, Ada."),
+        ),
+        arguments=("--allow-bridge", "llm", "--allow-bridge", "mcp"),
+        environment={"MEMORY_FILE_PATH": "FOLDER/memory.jsonl"},
+        servers={"memory": ("memory",)},
+        lines=("used memory__create_entities", "Welcome, Ada."),
+        value=["Ada"],
+        asked=lambda body: "likes owls" in _said(body)[-1],
+    ),
     "image-question": Case(
         answers=(Answer("red"),), lines=("The square is red",), asked=_saw_the_image
     ),
@@ -208,6 +236,20 @@ def run_arguments(spell: str, config: Path) -> list[str]:
     return ["run", str(EXAMPLES / spell), "--config", str(config), "--model", MODEL]
 
 
+def _prepare(case: Case, config: Path) -> None:
+    """What an example finds: its files, and its servers in the config file."""
+    for path, text in case.given.items():
+        place = config.parent / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    with config.open("a") as file:
+        for name, (program, *arguments) in case.servers.items():
+            given = [a.replace("FOLDER", str(config.parent)) for a in arguments]
+            command = json.dumps(reference(program, *given)["command"])
+            granted = json.dumps(list(case.environment))
+            file.write(f"[mcp.servers.{name}]\ncommand = {command}\nenv = {granted}\n")
+
+
 def like(line: str, pattern: str) -> bool:
     """Whether a line is as expected, where `*` stands for anything."""
     return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), line))
@@ -224,13 +266,18 @@ def test_an_example_does_what_it_says(
     warm: WarmCommand,
 ) -> None:
     case = CASES[name]
+    folder = config.parent
     server.script("example", *case.answers)
+    _prepare(case, config)
     ran = warm(
         *run_arguments(f"{name}.{language}", config),
         "--json",
-        *case.arguments,
-        folder=config.parent,
-        env={**environment, **case.environment},
+        *(argument.replace("FOLDER", str(folder)) for argument in case.arguments),
+        folder=folder,
+        env={
+            **environment,
+            **{k: v.replace("FOLDER", str(folder)) for k, v in case.environment.items()},
+        },
     )
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)

@@ -14,7 +14,9 @@ from .._interface import BridgeConfig
 
 GIB: Final = 1 << 30
 
-ServerName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=24)]
+ServerName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*$", max_length=24)
+]
 """Without `__`, which stands between a server and its tool; short, so that both fit in a name."""
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]

@@ -28,7 +28,11 @@ def test_every_setting_is_accepted_once_its_line_is_uncommented(tmp_path: Path) 
     text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", template(), flags=re.MULTILINE)
     for folder in ("/srv/data", "/srv/out", "/srv/spells/lib"):
         text = text.replace(folder, str(tmp_path))
-    (tmp_path / "c.toml").write_text(text)
+    # A server is a program or an address, never both.
+    before, server, after = text.partition("[mcp.servers.NAME]\n")
+    own, table, rest = after.partition("\n[")
+    own = re.sub(r"^(url|headers|api_key_env) = .*\n", "", own, flags=re.MULTILINE)
+    (tmp_path / "c.toml").write_text(before + server + own + table + rest)
     config = Config.load(str(tmp_path / "c.toml"))
     assert set(config.policy) == set(FIELDS)
     plain = {name for name in FIELDS if name not in GRANTS}
