@@ -72,7 +72,6 @@ _EXAMPLES: Final = {
     "search_url": "http://127.0.0.1:8080",
     "value_env": "MY_API_TOKEN",
     "host": "api.example.com",
-<<<<<<< HEAD
     "cwd": "/srv/data",
     "headers": {"x-team": "spells"},
     "directory": "/srv/llmspell",
@@ -90,12 +89,6 @@ _EXAMPLES: Final = {
     ],
     "mcp.servers.name.url": "https://mcp.example.com/mcp",
     "sql.databases.NAME.url": "sqlite:////srv/shop.db",
-=======
-    "command": ["npx", "@modelcontextprotocol/server-memory"],
-    "cwd": "/srv/server",
-    "headers": {"x-team": "library"},
-    "url": "https://tools.example.com/mcp",
->>>>>>> mcp
 }
 """For settings that have no default, or one that shows nothing of their form; by name, or by table
 and name."""
