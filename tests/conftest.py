@@ -18,6 +18,11 @@ from tests.support.leftovers import Leftovers
 from tests.support.turns import turn
 from tests.support.users import OrdinaryUser
 
+_FORKING = Path(__file__).parent / "workers"
+"""Tests that fork this very process, which must have no other thread then: glibc's fork and setuid are
+not the same in one that has. They are the largest group, which a process takes before all others;
+libraries of other tests leave threads behind."""
+
 
 def pytest_configure() -> None:
     """Undo what a shell does to what it starts in the background: there, SIGINT is ignored.
@@ -34,6 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Last, there is little left to wait for.
     """
     items.sort(key=_is_undisturbed)
+    for item in items:
+        if _FORKING in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("workers"))
     if "PYTEST_XDIST_WORKER" in os.environ:
         name_groups(items)
     if os.getuid() == 0:

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from .._context import CallContext
 from .._interface import method
-from ..mcp import McpBridge
 from ..toolbox import (
     BuiltinTool,
     Health,
@@ -73,6 +72,8 @@ class ToolsBridge(BuiltinTools):
     def toolbox(self, ctx: CallContext) -> Toolbox:
         """The tools of a run, for this bridge and for others."""
         servers = ctx.bridges.get("mcp")
+        from ..mcp import McpBridge
+
         granted = servers if isinstance(servers, McpBridge) else None
         return ctx.state("tools", lambda: Toolbox(self._builtins, granted))
 

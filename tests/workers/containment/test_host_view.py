@@ -136,11 +136,16 @@ def test_a_limit_that_is_lower_already_stays() -> None:
         assert rows["Max cpu time"] == ["2", "2"]
 
 
+_OF_GLIBC = 1 << 32
+"""SIGSETXID, 33: glibc handles it once a process has had a second thread, as that of the tests has that
+this worker is forked from, and no zygote."""
+
+
 @USERS
 def test_every_signal_has_its_default_and_none_is_blocked(user: int) -> None:
     with spawned(Spawn(user=user)) as worker:
         for kind in ("SigBlk", "SigIgn", "SigCgt"):
-            assert int(worker.fact(kind), 16) == 0, kind
+            assert int(worker.fact(kind), 16) & ~_OF_GLIBC == 0, kind
 
 
 @pytest.mark.root

@@ -14,7 +14,7 @@ import signal
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ def run() -> Iterator[Run]:
     """Runs a source in a worker; returns its last message."""
     with ProcessPoolExecutor(1, get_context("spawn")) as small:
         yield lambda source, *, jit=False: small.submit(_fork, source, jit=jit).result()
+    # Else it stays, a child that others would count.
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
 def _fork(source: str, *, jit: bool) -> Any:

@@ -17,7 +17,6 @@ from ..._context import CallContext
 from ..._errors import BridgeError
 from ..._interface import End, method
 from ..._objects import BridgeObject
-from ...mcp import McpBridge
 from ...toolbox import Schema, ScriptTool, Tool, Toolbox, ToolInfo, ToolOptions, Validity, likeness
 from .._types import CompletionDelta, CompletionRequest, CompletionResponse
 from . import _library
@@ -114,6 +113,8 @@ class Agent(BridgeObject):
         """The agent that `options` describe. Raises `BridgeError` that names the option."""
         given = [await _tool(ctx, t, f"tools[{i}]", toolbox) for i, t in enumerate(options.tools)]
         for i, server in enumerate(options.mcp):
+            from ...mcp import McpBridge  # only for who asks for servers
+
             servers = ctx.bridge("mcp", McpBridge)
             given += await servers.offered(ctx, server, f"mcp[{i}]")
         handoffs = [ctx.object(h, Agent, f"handoffs[{i}]") for i, h in enumerate(options.handoffs)]
