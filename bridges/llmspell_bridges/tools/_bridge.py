@@ -32,7 +32,7 @@ class ToolsBridge(BuiltinTools):
 
     name: ClassVar[str] = "tools"
 
-    @method
+    @method(effect="send")  # whatever the tool does
     async def call(
         self,
         ctx: CallContext,
