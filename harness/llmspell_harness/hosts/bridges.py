@@ -23,6 +23,7 @@ from llmspell_supervisor import (
     resolve,
 )
 from llmspell_supervisor._policy import LIMITS
+from llmspell_supervisor._pool import NO_POOL
 
 from .._attack import BOTH, Succeeded, host
 from .._model import TOKENS, Model
@@ -241,7 +242,7 @@ def _own_folder() -> Iterator[None]:
 
 
 async def _end_in_every_way(stage: Stage, ends: tuple[str, ...]) -> str:
-    async with Supervisor() as supervisor:
+    async with Supervisor(pool=NO_POOL) as supervisor:
         await supervisor.run(Spell.from_text("return 1", stage.engine), policy=Policy())
         before = _held()
         for _ in range(4):

@@ -136,9 +136,9 @@ def test_a_limit_that_is_lower_already_stays() -> None:
         assert rows["Max cpu time"] == ["2", "2"]
 
 
-_OF_GLIBC = 1 << 32
-"""SIGSETXID, 33: glibc handles it once a process has had a second thread, as that of the tests has that
-this worker is forked from, and no zygote."""
+_OF_GLIBC = 0b11 << 31
+"""SIGCANCEL and SIGSETXID, 32 and 33: glibc's own, once a process has had a second thread, as that of the
+tests has that this worker is forked from, and no zygote."""
 
 
 @USERS
