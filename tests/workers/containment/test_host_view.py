@@ -7,6 +7,7 @@ import os
 import resource
 import select
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +137,23 @@ def test_a_limit_that_is_lower_already_stays() -> None:
         assert rows["Max cpu time"] == ["2", "2"]
 
 
-_OF_GLIBC = 0b11 << 31
-"""SIGCANCEL and SIGSETXID, 32 and 33: glibc's own, once a process has had a second thread, as that of the
-tests has that this worker is forked from, and no zygote."""
-
-
 @USERS
 def test_every_signal_has_its_default_and_none_is_blocked(user: int) -> None:
     with spawned(Spawn(user=user)) as worker:
         for kind in ("SigBlk", "SigIgn", "SigCgt"):
-            assert int(worker.fact(kind), 16) & ~_OF_GLIBC == 0, kind
+            assert int(worker.fact(kind), 16) == 0, kind
+
+
+def _ignore_signals_of_glibc() -> None:
+    ignored = struct.pack("QQQQ", signal.SIG_IGN, 0, 0, 0)  # the kernel's struct sigaction
+    for number in (32, 33):
+        assert raw(NUMBERS["rt_sigaction"], number, ignored, None, 8) == 0
+
+
+@USERS
+def test_signals_that_glibc_keeps_for_itself_are_at_their_default_too(user: int) -> None:
+    with spawned(Spawn(user=user, in_host=_ignore_signals_of_glibc)) as worker:
+        assert int(worker.fact("SigIgn"), 16) == 0
 
 
 @pytest.mark.root

@@ -6,7 +6,7 @@ import ctypes
 import signal
 from typing import TYPE_CHECKING, Final
 
-from ._libc import default_signal, prctl
+from ._libc import default_signal, prctl, syscall
 
 if TYPE_CHECKING:
     from ._layers import Layers
@@ -15,6 +15,13 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _FIXED: Final = {signal.SIGKILL, signal.SIGSTOP}
 _SETTABLE: Final = tuple(int(s) for s in signal.valid_signals() - _FIXED)
+_OF_GLIBC: Final = (32, 33)
+"""SIGCANCEL and SIGSETXID, which signal(2) of glibc leaves to glibc. Whoever started the supervisor
+may have them ignored, and that is inherited."""
+_RT_SIGACTION: Final = 13
+_DEFAULT: Final = bytes(32)
+"""The kernel's struct sigaction: SIG_DFL, no flags, no restorer, an empty mask."""
+_MASK_SIZE: Final = 8
 
 
 def apply(layers: Layers) -> None:
@@ -26,6 +33,8 @@ def _reset() -> str:
     signal.set_wakeup_fd(-1)
     for number in _SETTABLE:
         default_signal(number)
+    for number in _OF_GLIBC:
+        syscall(_RT_SIGACTION, number, _DEFAULT, None, _MASK_SIZE, what=f"signal {number}")
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     die_with_parent()
     return "default dispositions, empty mask, killed with the zygote"
