@@ -35,10 +35,8 @@ LIMITS: Final[dict[str, Any]] = {"timeout": 1.0, "cpu": 0.3, "memory": 96 << 20}
 KILL_WORKER_EVERY: Final = 25
 """Runs between two kills of some worker, on average."""
 KILL_ZYGOTE_EVERY: Final = 400
-WARM_UP: Final = 0.5
-"""Share of the runs after which memory is expected to be flat: imports, pools of the allocator, and
-the first full collections of garbage, which among the objects of litellm come thousands of runs
-apart."""
+WARM_UP: Final = 0.2
+"""Share of the runs after which memory is expected to be flat: imports, pools of the allocator."""
 SLOPE: Final = 1 << 20
 """Bytes per thousand runs by which the supervisor may grow."""
 

@@ -9,9 +9,9 @@ import secrets
 import stat
 from typing import Final, Literal
 
+from .._beneath import open_beneath
 from .._errors import BridgeError
 from . import _names
-from ._kernel import open_beneath
 from ._quota import Quota
 from ._roots import Place
 from ._types import Entry, Kind, Stat

@@ -7,9 +7,9 @@ import os
 import re
 from typing import Final
 
+from .._beneath import open_beneath
 from .._errors import BridgeError
 from ._files import scan
-from ._kernel import open_beneath
 from ._quota import Quota
 from ._roots import Place
 from ._work import Fence

@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from .._beneath import is_kernels_own, open_beneath
 from .._context import PolicyView
 from .._errors import BridgeError
 from . import _names
-from ._kernel import is_kernels_own, open_beneath
 from ._work import Abandoned
 
 Access = Literal["read", "write"]

@@ -67,10 +67,8 @@ def _find(roots: tuple[str, ...], name: str, suffixes: tuple[str, ...]) -> tuple
 
 
 def _read(root: str, path: str) -> bytes | None:
-    from .._beneath import open_beneath
-
     try:
-        handle = open_beneath(root, path, os.O_RDONLY)
+        handle = _open(root, path, os.O_RDONLY)
     except OSError as error:
         if error.errno in _ABSENT:
             return None
@@ -85,6 +83,17 @@ def _read(root: str, path: str) -> bytes | None:
         message = f"require: {path} is larger than a library may be, {MAX_LIBRARY} bytes"
         raise BridgeError("Limit", message, field="name")
     return data
+
+
+def _open(root: str, path: str, flags: int) -> int:
+    """A descriptor; never waits for the other end of a pipe, and makes no terminal ours."""
+    from .._beneath import open_beneath  # ctypes takes a while, and few spells require anything
+
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return open_beneath(top, path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    finally:
+        os.close(top)
 
 
 def _text(name: str, data: bytes) -> str:
@@ -120,12 +129,10 @@ def _missing(ctx: CallContext, name: str) -> BridgeError:
 
 def _listed(ctx: CallContext, folder: str) -> list[str]:
     """Files in `folder` that the engine could run, in every root."""
-    from .._beneath import open_beneath
-
     found: list[str] = []
     for root in ctx.policy.libraries:
         try:
-            handle = open_beneath(root, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+            handle = _open(root, folder or ".", os.O_RDONLY | os.O_DIRECTORY)
         except OSError:
             continue
         try:

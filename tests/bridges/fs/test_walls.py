@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from llmspell_bridges import BridgeError
-from llmspell_bridges.fs._kernel import open_beneath
+from llmspell_bridges._beneath import open_beneath
 from tests.bridges.fs.stage import do, host_of, refusal
 
 CANARY = "the canary of another directory"
