@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -23,6 +24,8 @@ from llmspell_protocol import (
 
 from ._turns import Turn, Turns
 
+_FIONREAD: Final = 0x541B
+"""ioctl(2): bytes that wait in a pipe, told at either end."""
 READ_SIZE: Final = 16 * 1024
 """Bytes per read: they can be three thousand frames, which are cut in a millisecond. A pipe holds
 four times as much (pipe(7))."""
@@ -53,6 +56,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._rest = memoryview(b"")  # of the frame that is being written
         self._written: asyncio.Future[None] | None = None
+        self._written_bytes = 0
         self._open = True
         self._share = Turn(turns)
         self._pause: asyncio.Handle | None = None
@@ -100,7 +104,9 @@ class Channel:
     def _write(self) -> None:
         try:
             while self._rest:
-                self._rest = self._rest[os.write(self._write_fd, self._rest) :]
+                written = os.write(self._write_fd, self._rest)
+                self._written_bytes += written
+                self._rest = self._rest[written:]
         except BlockingIOError:
             return
         except BrokenPipeError:
@@ -155,6 +161,13 @@ class Channel:
         if self._open:
             self.close()
             self._on_end(cause)
+
+    def is_unread(self) -> bool:
+        """Whether the worker has read nothing of what was written; ask before the pipe is closed."""
+        import fcntl  # only for a worker that went
+
+        waiting = fcntl.ioctl(self._write_fd, _FIONREAD, bytes(4))
+        return int.from_bytes(waiting, sys.byteorder) == self._written_bytes
 
     def close(self) -> None:
         """Stop reading and writing; senders that wait are let go. The descriptors stay open."""

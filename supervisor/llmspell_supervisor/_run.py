@@ -129,7 +129,7 @@ class Run:
         """Run it. Returns the report whatever the spell did.
 
         Raises `SupervisorError` when no worker can be had, `ZygoteDied` if the zygote went before the
-        script was sent, and what a callback of the embedder's raised.
+        worker had read anything of the script, and what a callback of the embedder's raised.
         """
         self._activity("starting")
         if not await self._started(zygote):
@@ -141,17 +141,21 @@ class Run:
                 if ending is None and not await self._has_exited(worker):
                     said = "closed its pipe" if self._trap is None else "said that it was stopped"
                     ending = _ending.protocol_violation(f"the worker {said} and went on")
+                if ending is None and worker.exit is None and self._is_unread():
+                    raise ZygoteDied(f"the {self._spell.engine} zygote has died")
             finally:
                 self._stop()
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
                 await self._close_kept()
-        if ending is None and self._began is None and worker.exit is None:
-            raise ZygoteDied(f"the {self._spell.engine} zygote has died")
         if self._garbled and _ending.was_forbidden_call(worker.exit):
             ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)
+
+    def _is_unread(self) -> bool:
+        """Whether the script has certainly not been run: no byte of it has left the pipe."""
+        return self._channel is None or self._channel.is_unread()
 
     async def _close_kept(self) -> None:
         """What bridges kept for the run goes with it; a bug in that is no part of its verdict."""

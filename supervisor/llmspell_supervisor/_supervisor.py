@@ -39,7 +39,7 @@ BRIDGES: Final = ("llm",)
 """The bridges that come with the supervisor. Others are loaded when a policy first grants them."""
 
 ATTEMPTS: Final = 3
-"""Zygotes that one run may lose before its script was sent to a worker: killed from outside, say."""
+"""Zygotes that one run may lose before a worker has read its script: killed from outside, say."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -247,7 +247,7 @@ class Supervisor:
         *,
         dry_run: bool,
     ) -> RunReport:
-        """One run, in the worker of another zygote if the first died before it had the script."""
+        """One run, in the worker of another zygote if the first died before the script was read."""
         for attempt in range(1, ATTEMPTS + 1):
             zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
             env = {n: os.environ[n] for n in policy.allow_env if n in os.environ}
@@ -277,7 +277,7 @@ class Supervisor:
         raise AssertionError
 
     async def _execute_in(self, zygote: Zygote, run: Run) -> RunReport:
-        """Raises `ZygoteDied` when it died before the script was sent: nothing has happened yet."""
+        """Raises `ZygoteDied` when it died before the script was read: nothing has happened yet."""
         over = self._runs[run] = asyncio.get_running_loop().create_future()
         try:
             return await run.execute(zygote)

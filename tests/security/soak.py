@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from llmspell_bridges.llm import _library
 from llmspell_harness._attack import Host, Native, Peer
 from llmspell_harness._canaries import Canaries
 from llmspell_harness._stage import Stage
@@ -129,6 +130,8 @@ def _own_folder() -> Iterator[None]:
 
 
 async def _watched(result: Soak, chance: random.Random) -> None:
+    # What the first spell that mentions `llm` would begin in the background, and have open meanwhile.
+    await _library.litellm()
     async with Canaries() as canaries:
         before = _held()
         async with Stage(canaries) as stage:

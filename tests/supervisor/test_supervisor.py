@@ -8,11 +8,13 @@ import os
 import select
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from llmspell_bridges import Bridge, BridgeConfig, BridgeError, CallContext, method
+from llmspell_protocol import Ready
 from llmspell_supervisor import (
     Config,
     ConfigError,
@@ -331,6 +333,42 @@ def test_a_zygote_that_dies_before_it_saw_the_script_costs_the_run_nothing() -> 
         assert report.value == 1, report.problem
     with pytest.raises(SupervisorError, match="zygote has died"):
         asyncio.run(scenario(ATTEMPTS))
+
+
+class StoppedBeforeItReads(Run):
+    """A run whose worker reads nothing any more, once, and whose zygote is killed then."""
+
+    ready: ClassVar[int]
+
+    async def execute(self, zygote: Zygote) -> RunReport:
+        self.zygote = zygote
+        return await super().execute(zygote)
+
+    def _ready(self, message: Ready) -> None:
+        StoppedBeforeItReads.ready += 1
+        if StoppedBeforeItReads.ready > 1:
+            super()._ready(message)
+            return
+        assert self._worker is not None
+        assert self.zygote._first is not None
+        signal.pidfd_send_signal(self._worker._pidfd, signal.SIGSTOP)
+        stat = Path(f"/proc/{self._worker.number_on_host}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            pass  # it stops when it is next scheduled, and nothing tells
+        super()._ready(message)  # which writes the script
+        os.kill(self.zygote._first, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_script_that_no_worker_has_read_is_run_by_another(engine: str) -> None:
+    async def scenario() -> RunReport:
+        StoppedBeforeItReads.ready = 0
+        async with Supervisor() as supervisor:
+            supervisor._run_type = StoppedBeforeItReads
+            return await supervisor.run(spell("return 1", engine))
+
+    report = asyncio.run(scenario())
+    assert (report.value, StoppedBeforeItReads.ready) == (1, 2), report.problem
 
 
 # --- verdicts, in both languages ------------------------------------------------------------------
