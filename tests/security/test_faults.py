@@ -101,8 +101,13 @@ def nothing_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def held() -> tuple[int, list[int], set[str]]:
     gc.collect()
-    groups = Path("/sys/fs/cgroup").glob(f"*/**/llmspell-{os.getpid()}-*")
-    return len(os.listdir("/proc/self/fd")), children(os.getpid()), set(map(str, groups))
+    groups = {  # a walk, for other tests' groups vanish meanwhile, which ends a `glob`
+        f"{folder}/{name}"
+        for folder, names, _ in os.walk("/sys/fs/cgroup")
+        for name in names
+        if name.startswith(f"llmspell-{os.getpid()}-")
+    }
+    return len(os.listdir("/proc/self/fd")), children(os.getpid()), groups
 
 
 BEFORE_THE_FORK = (

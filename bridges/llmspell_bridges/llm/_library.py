@@ -58,6 +58,8 @@ def _load(future: Future[Any]) -> None:
     future.set_running_or_notify_cancel()  # nobody who stops waiting may cancel it for the others
     try:
         os.environ.update(_ENVIRONMENT)
+        # They warn users about their own types, from the import on, and about what servers answer.
+        warnings.filterwarnings("ignore", module=r"(pydantic|litellm|openai)\b")
         import litellm as module
 
         _hush(module)
@@ -75,7 +77,5 @@ def _hush(module: Any) -> None:
     module.DEFAULT_MAX_RETRIES = 0  # embeddings take `max_retries=0` for "not given" and use this
     for name in _LOGGERS:
         logging.getLogger(name).disabled = True  # at debug level they tell whole requests
-    # They warn users about their own types and about what servers answer.
-    warnings.filterwarnings("ignore", module=r"(pydantic|litellm|openai)\b")
     # What it has made for a call that is cancelled before it begins.
     warnings.filterwarnings("ignore", r"coroutine 'OpenAIChatCompletion\.\w+' was never awaited")
