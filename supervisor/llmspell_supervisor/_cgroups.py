@@ -189,10 +189,11 @@ class Cgroups:
         """Remove a worker's groups; if it is still about to die, with the next one's."""
         self._left = [left for left in (*self._left, group) if not left.remove()]
 
-    def close(self) -> None:
-        """Remove the supervisor's own groups."""
+    def close(self) -> bool:
+        """Remove the supervisor's own groups; whether none is left."""
         for _, path in self._own:
             _remove_tree(path)
+        return not any(os.path.exists(path) for _, path in self._own)
 
 
 def _delegate(hierarchy: Hierarchy, path: str) -> None:

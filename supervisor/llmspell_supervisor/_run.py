@@ -438,7 +438,7 @@ class Run:
         ending = _ending.from_exit(
             worker.exit,
             self._policy,
-            peak=worker.peak_memory or worker.exit.max_rss,
+            peak=worker.peak_memory,
             out_of_memory=worker.out_of_memory,
             trap=self._trap,
         )

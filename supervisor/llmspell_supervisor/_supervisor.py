@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 BRIDGES: Final = ("llm",)
 """The bridges that come with the supervisor. Others are loaded when a policy first grants them."""
 
+GROUPS_TIMEOUT: Final = 1.0
+"""Seconds that the last workers have to leave their control groups, once their zygotes are dead."""
+
 ATTEMPTS: Final = 3
 """Zygotes that one run may lose before a worker has read its script: killed from outside, say."""
 
@@ -132,10 +135,20 @@ class Supervisor:
                 ends = [end for end in self._leaving.values() if end is not None]
                 await asyncio.gather(*ends, *(zygote.close() for zygote in zygotes))
             finally:
-                self._cgroups.close()
+                await self._leave_groups()
                 if self._audit is not None:
                     self._audit.close()
                 await self._registry.close()
+
+    async def _leave_groups(self) -> None:
+        """Remove the control groups; what is left after a while, the next supervisor removes.
+
+        A worker whose zygote died before it could name it goes with its namespace, a moment later.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GROUPS_TIMEOUT):
+                while not self._cgroups.close():  # noqa: ASYNC110 - no kernel tells
+                    await asyncio.sleep(0.005)
 
     def _open_audit(self) -> AuditLog | None:
         """The config's log, which a flag cannot replace; else the flag's; else none."""

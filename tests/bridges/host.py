@@ -12,7 +12,7 @@ import msgspec
 from llmspell_bridges import Bridge, BridgeRegistry, CallContext, Stream, load
 from llmspell_supervisor import Policy, Usage
 from llmspell_supervisor._budget import RunBudget
-from tests.support.model_server import ModelServer
+from llmspell_testkit.model_server import ModelServer
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from llmspell_supervisor import Config, LogEntry, Policy, RunReport, Spell, Supervisor
-from tests.support.model_server import ModelServer
+from llmspell_testkit.model_server import ModelServer
 
 Language = Literal["lua", "javascript"]
 LANGUAGES: Final[tuple[Language, ...]] = ("lua", "javascript")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from llmspell_supervisor import LogEntry
+from llmspell_testkit.model_server import Answer, Gate
 from tests.e2e.llm_stage import LANGUAGES, Language, Stage, open_stage
-from tests.support.model_server import Answer, Gate
 
 pytestmark = [
     pytest.mark.xdist_group("litellm"),  # imported once

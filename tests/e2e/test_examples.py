@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from llmspell_testkit.model_server import Answer, ModelServer, Refusal, Scripted
 from tests.support.command import Command, plain_environment
 from tests.support.mcp_servers import reference
-from tests.support.model_server import Answer, ModelServer, Refusal, Scripted
 from tests.support.search_server import SearchServer
 from tests.support.warm import WarmCommand
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from llmspell_testkit.model_server import Answer, Bytes, Gate, Refusal, Scripted
 from tests.e2e.llm_stage import LANGUAGES, Language, Stage, open_stage
-from tests.support.model_server import Answer, Bytes, Gate, Refusal, Scripted
 
 pytestmark = [
     pytest.mark.xdist_group("litellm"),  # imported once

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from llmspell_supervisor import Config, Supervisor
+from llmspell_testkit.model_server import Answer, Flood, Gate, Refusal
 from tests.e2e.llm_stage import FAIL, LANGUAGES, Language, Stage, open_stage
-from tests.support.model_server import Answer, Flood, Gate, Refusal
 
 # pytest resets the filters that the bridge sets for litellm.
 pytestmark = [

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from llmspell_testkit.model_server import Answer, Flood, Gate
 from tests.e2e.llm_stage import LANGUAGES, Language, Stage, open_stage
-from tests.support.model_server import Answer, Flood, Gate
 
 pytestmark = [
     pytest.mark.xdist_group("litellm"),  # imported once

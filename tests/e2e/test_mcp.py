@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from llmspell_supervisor import Config, Policy, RunReport, Spell, Supervisor
+from llmspell_testkit.model_server import Answer, ModelServer
 from tests.support.command import Command
 from tests.support.mcp_servers import hostile, ledger, reference
-from tests.support.model_server import Answer, ModelServer
 
 REFERENCE = {
     "lua": """

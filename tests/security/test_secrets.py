@@ -23,7 +23,7 @@ from llmspell_protocol import Connection, HostMessage, Role
 from llmspell_supervisor import Config, Policy, Spell, Supervisor
 from llmspell_supervisor._run import Run
 from llmspell_supervisor._worker import Worker
-from tests.support.model_server import Answer, Bytes, Gate, ModelServer, Refusal
+from llmspell_testkit.model_server import Answer, Bytes, Gate, ModelServer, Refusal
 
 pytestmark = [
     pytest.mark.slow,

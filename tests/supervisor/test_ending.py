@@ -56,8 +56,8 @@ def test_each_verdict_has_an_exit_code_of_its_own() -> None:
     assert 2 not in EXIT_CODES.values()  # bad flags: nothing was run
 
 
-def from_exit(status: int, *, peak: int = 0, out_of_memory: bool = False) -> str:
-    exited = Exited(1, status, 0.0, peak)
+def from_exit(status: int, *, peak: int = 0, resident: int = 0, out_of_memory: bool = False) -> str:
+    exited = Exited(1, status, 0.0, resident)
     return ending.from_exit(exited, POLICY, peak=peak, out_of_memory=out_of_memory).verdict
 
 
@@ -70,6 +70,9 @@ def test_a_kill_by_the_kernel_for_want_of_memory_is_the_memory_limit() -> None:
 def test_a_crash_near_the_memory_limit_is_put_down_to_it(crash: signal.Signals) -> None:
     assert from_exit(crash, peak=60 * MIB) == "memory_limit"
     assert from_exit(crash, peak=30 * MIB) == "engine_crash"
+    # A group that does not count what the zygote gave: as SpiderMonkey dies at 64 MiB.
+    assert from_exit(crash, peak=36 * MIB, resident=57 * MIB) == "memory_limit"
+    assert from_exit(crash, peak=36 * MIB, resident=48 * MIB) == "engine_crash"
 
 
 def test_a_forbidden_system_call_is_no_want_of_memory() -> None:

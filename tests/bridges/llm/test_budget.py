@@ -9,8 +9,8 @@ import pytest
 
 from llmspell_bridges import BridgeError, BudgetExceeded
 from llmspell_bridges.llm._budget import FLOOR, UNSTATED_UNKNOWN, Price, bound
+from llmspell_testkit.model_server import Answer, Bytes, Gate, ModelServer, Refusal
 from tests.bridges.host import Host, complete, llm_host
-from tests.support.model_server import Answer, Bytes, Gate, ModelServer, Refusal
 
 QUICK = {"base_delay": 0}
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from llmspell_testkit.model_server import Answer, ModelServer
 from tests.bridges.host import llm_host
-from tests.support.model_server import Answer, ModelServer
 
 Ask = Callable[..., Any]
 

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from llmspell_bridges import BridgeError
+from llmspell_testkit.model_server import Answer, Gate, ModelServer, Refusal
 from tests.bridges.host import complete, llm_host
-from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
 QUICK = {"base_delay": 0}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmspell_bridges import BridgeError
+from llmspell_testkit.model_server import Bytes, ModelServer, Refusal
 from tests.bridges.host import Host, llm_host
-from tests.support.model_server import Bytes, ModelServer, Refusal
 
 
 def embed(host: Host, request: Any) -> Any:

@@ -9,8 +9,8 @@ import pytest
 
 from llmspell_bridges import BridgeError
 from llmspell_bridges._errors import MAX_MESSAGE
+from llmspell_testkit.model_server import Bytes, Hangup, ModelServer, Refusal, Scripted
 from tests.bridges.host import complete, llm_host
-from tests.support.model_server import Bytes, Hangup, ModelServer, Refusal, Scripted
 
 ONCE = {"attempts": 1}
 CANARY = "sk-canary-4f1d8c2b7a"

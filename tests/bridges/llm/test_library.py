@@ -39,7 +39,7 @@ assert module.suppress_debug_info
 
 WHOLE = """
 from tests.bridges.host import llm_host
-from tests.support.model_server import ModelServer, Refusal
+from llmspell_testkit.model_server import ModelServer, Refusal
 
 with ModelServer() as server:
     for _ in range(2):

@@ -8,8 +8,8 @@ import tenacity
 from llmspell_bridges import BridgeError
 from llmspell_bridges.llm._retry import _JITTER, _Wait
 from llmspell_bridges.llm._types import Retries
+from llmspell_testkit.model_server import Answer, Gate, ModelServer, Refusal
 from tests.bridges.host import complete, llm_host
-from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
 
 def waits(retries: Retries, attempts: int, error: BridgeError | None = None) -> list[float]:

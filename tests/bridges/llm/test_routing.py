@@ -9,8 +9,8 @@ import pytest
 from llmspell_bridges import BridgeError, load
 from llmspell_bridges.llm import LlmBridge, LlmConfig
 from llmspell_bridges.local import Endpoint, LocalModel
+from llmspell_testkit.model_server import ModelServer
 from tests.bridges.host import Host, complete, llm_host
-from tests.support.model_server import ModelServer
 
 CANARY = "sk-canary-99aabbccdd"
 

@@ -9,8 +9,16 @@ import msgspec
 import pytest
 
 from llmspell_bridges import BridgeError
+from llmspell_testkit.model_server import (
+    Answer,
+    Bytes,
+    Gate,
+    Hangup,
+    ModelServer,
+    Refusal,
+    Scripted,
+)
 from tests.bridges.host import Host, llm_host
-from tests.support.model_server import Answer, Bytes, Gate, Hangup, ModelServer, Refusal, Scripted
 
 QUICK = {"base_delay": 0}
 

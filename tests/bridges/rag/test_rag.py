@@ -14,8 +14,8 @@ import pytest
 
 from llmspell_bridges import BridgeError, load
 from llmspell_bridges.llm import LlmBridge, LlmConfig
+from llmspell_testkit.model_server import Answer, ModelServer
 from tests.bridges.host import Host
-from tests.support.model_server import Answer, ModelServer
 
 Build = Callable[..., Host]
 

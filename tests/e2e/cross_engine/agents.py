@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmspell_testkit.model_server import Answer, Refusal
 from tests.e2e.cross_engine.case import Failed, caught, gives
-from tests.support.model_server import Answer, Refusal
 
 HELLO = Answer("Hello, Ada!", prompt_tokens=11, completion_tokens=3)
 WEATHER = Answer("", tool_calls=(("weather", '{"city": "Bern"}'),))

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmspell_protocol import ErrorKind
 from llmspell_supervisor import Verdict
-from tests.support.model_server import Scripted
+from llmspell_testkit.model_server import Scripted
 
 Language = str
 """`lua` or `javascript`."""

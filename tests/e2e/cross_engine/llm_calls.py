@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmspell_testkit.model_server import Answer
 from tests.e2e.cross_engine.case import gives
-from tests.support.model_server import Answer
 
 HELLO = Answer("Hello, Ada!", prompt_tokens=11, completion_tokens=3)
 PIXEL = "iVBORw0KGgo="

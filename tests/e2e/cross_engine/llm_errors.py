@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmspell_testkit.model_server import Answer, Bytes, Gate, Hangup, Refusal
 from tests.e2e.cross_engine.case import Case, Failed, caught, fails, gives
-from tests.support.model_server import Answer, Bytes, Gate, Hangup, Refusal
 
 WHO = "scripted/model"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from llmspell_protocol import ErrorKind
+from llmspell_testkit.model_server import Answer
 from tests.e2e.cross_engine.case import Case, Failed, caught, gives
-from tests.support.model_server import Answer
 
 HERE = Path(__file__).parent
 GRANTED = {"allow_bridges": ("rag",), "allow_read": (str(HERE),)}

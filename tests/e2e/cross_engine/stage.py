@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
+from llmspell_testkit.model_server import ModelServer, Received
 from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.data_stage import data_settings
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.mcp_servers import ledger
-from tests.support.model_server import ModelServer, Received
 from tests.support.web_server import Reply, Request, WebServer, page
 
 LANGUAGES: tuple[Language, ...] = ("lua", "javascript")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmspell_testkit.model_server import Answer
 from tests.e2e.cross_engine.case import Case, gives
-from tests.support.model_server import Answer
 
 POLICY: dict[str, Any] = {"allow_bridges": ("llm", "tools", "echo", "workflow")}
 

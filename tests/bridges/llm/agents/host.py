@@ -11,8 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from llmspell_bridges import BridgeError, load
+from llmspell_testkit.model_server import ModelServer
 from tests.bridges.host import Host
-from tests.support.model_server import ModelServer
 
 
 class Functions:

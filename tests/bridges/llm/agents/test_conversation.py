@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from llmspell_bridges import BridgeError, RunState
+from llmspell_testkit.model_server import Answer, Gate, ModelServer, Refusal
 from tests.bridges.host import Host
 from tests.bridges.llm.agents.host import agent_host, handle
 from tests.bridges.llm.agents.test_run import asks, told
-from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
 
 async def begin(host: Host, name: str | None = None, **options: Any) -> tuple[int, dict[str, int]]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from llmspell_bridges import BridgeError, BudgetExceeded
+from llmspell_testkit.model_server import Answer, Bytes, Gate, ModelServer, Refusal
 from tests.bridges.llm.agents.host import agent_host, ask, failure, function, handle
-from tests.support.model_server import Answer, Bytes, Gate, ModelServer, Refusal
 
 WEATHER: dict[str, Any] = {
     "name": "weather",

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from llmspell_bridges import BridgeError
+from llmspell_testkit.model_server import Answer, Gate, ModelServer, Refusal
 from tests.bridges.llm.agents.host import agent_host, handle, pass_turns
 from tests.bridges.llm.agents.test_run import WEATHER, asks, weather
-from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
 
 def test_a_stream_tells_everything_in_order(server: ModelServer) -> None:

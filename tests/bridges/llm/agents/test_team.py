@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from llmspell_bridges import BridgeError
+from llmspell_testkit.model_server import Answer, Gate, ModelServer, Refusal
 from tests.bridges.llm.agents.host import agent_host, ask, failure, function, handle, pass_turns
 from tests.bridges.llm.agents.test_run import asks, told
-from tests.support.model_server import Answer, Gate, ModelServer, Refusal
 
 
 def test_an_agent_is_a_tool_of_another(server: ModelServer) -> None:

@@ -1,0 +1,1 @@
+"""What engines, bridges and spells are tested with."""
