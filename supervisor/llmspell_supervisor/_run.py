@@ -131,6 +131,17 @@ class Run:
         Raises `SupervisorError` when no worker can be had, `ZygoteDied` if the zygote went before the
         worker had read anything of the script, and what a callback of the embedder's raised.
         """
+        try:
+            return await self._execute(zygote)
+        finally:
+            # They refer to us. Without the circle all of it is freed at once: a collector would leave
+            # megabytes of logs about for thousands of runs.
+            if self._calls:
+                self._calls.release()
+            self._channel = self._calls = self._worker = None
+            self._logs = []
+
+    async def _execute(self, zygote: Zygote) -> RunReport:
         self._activity("starting")
         if not await self._started(zygote):
             return self._report(self._ending.result() or _ending.cancelled(), None, zygote)
@@ -434,7 +445,9 @@ class Run:
     def _last_word(self, worker: Worker) -> Ending:
         """What to make of a worker that ended without one."""
         if worker.exit is None:
-            return _ending.supervisor_error("the zygote died, and the worker with it")
+            return _ending.supervisor_error(
+                f"{worker.lost or 'the zygote has died'}; so has the worker"
+            )
         ending = _ending.from_exit(
             worker.exit,
             self._policy,
