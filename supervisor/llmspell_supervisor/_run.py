@@ -178,6 +178,8 @@ class Run:
 
     async def _started(self, zygote: Zygote) -> bool:
         """Wait for the zygote; False when the run was ended before it was there."""
+        if zygote.hello is not None:
+            return not self._ending.done()
         starting = asyncio.create_task(zygote.start())
         try:
             await asyncio.wait((starting, self._ending), return_when=asyncio.FIRST_COMPLETED)
@@ -461,6 +463,11 @@ class Run:
             )
         return ending
 
+    def _all_layers(self, zygote: Zygote) -> dict[str, str]:
+        """The zygote's word stands above the worker's: it was locked before any spell came."""
+        first = zygote.hello.layers if zygote.hello else {}
+        return first | {name: state for name, state in self._layers.items() if name not in first}
+
     def _report(self, ending: Ending, worker: Worker | None, zygote: Zygote) -> RunReport:
         usage = self._usage
         if self._began is not None:
@@ -483,6 +490,5 @@ class Run:
             dry_run=self.dry is not None,
             planned=tuple(self.dry.planned) if self.dry else (),
             unlisted=self.dry.unlisted if self.dry else 0,
-            # The zygote's word stands above the worker's: it was locked before any spell came.
-            layers={**self._layers, **(zygote.hello.layers if zygote.hello else {})},
+            layers=self._all_layers(zygote),
         )
