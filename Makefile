@@ -13,6 +13,8 @@ PYTHON ?= python3
 VENV ?= .venv
 TOOLS := .venv-tools
 NODE := .venv-node
+PEERS := .venv-peers
+BASE ?= HEAD
 BIN := $(VENV)/bin
 SOURCES := protocol workers bridges supervisor harness testkit
 SPELL ?= examples/basic-llm.lua
@@ -27,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format attacks harness ablation soak docs bench speed fuzz fuzz-guided mutants lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak docs bench bench-compare leaks fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -84,11 +86,16 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code
 	PYTHONPATH=. $(BIN)/python -m tests.support.syscalls_page
 	PYTHONPATH=. $(BIN)/python -m tests.support.reference_page
 
-bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
-	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)
+bench: $(VENV)/.dev $(TOOLS)/.tools $(PEERS)/.done ## Measure beside peers and floors, under a quarter of an hour [ARGS=--quick]
+	@$(BIN)/python -m benchmarks.speed --deno $(TOOLS)/bin/deno --peers $(PEERS) \
+	  --json $(PEERS)/results.json $(ARGS)
+	$(PEERS)/bin/python benchmarks/speed/plot.py $(PEERS)/results.json benchmarks/results.svg
 
-speed: $(VENV)/.dev $(TOOLS)/.tools ## Measure runs and calls beside peers and floors [PEERS=their python] [ARGS=--quick]
-	@$(BIN)/python -m benchmarks.speed --deno $(TOOLS)/bin/deno $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+bench-compare: $(VENV)/.dev ## Measure this tree beside another commit, in turns [BASE=main] [ARGS="--most 1.2"]
+	@$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
+
+leaks: $(VENV)/.dev ## Run a hundred thousand trivial spells through the pool, and see what stays [ARGS="--runs 5000"]
+	@$(BIN)/python -m benchmarks.leaks $(ARGS)
 
 fuzz: $(VENV)/.dev ## Feed the host 100 million mutated frames, on all cores [FRAMES=...]
 	@PYTHONPATH=. $(BIN)/python -m tests.protocol.fuzz --frames $(FRAMES) $(ARGS)
@@ -105,12 +112,15 @@ mutants: $(VENV)/.dev $(TOOLS)/.mutation ## Test mutants of the guards, at idle 
 
 lock: $(TOOLS)/.tools ## Resolve the dependencies again and write the lock files
 	@echo "make: resolving" >&2
-	(cd tests/support/mcp && npm update --package-lock-only --save --ignore-scripts --no-audit \
-	  --no-fund --omit-lockfile-registry-resolved=true >/dev/null)
+	for folder in tests/support/mcp benchmarks/peers; do
+	  (cd "$$folder" && npm update --package-lock-only --save --ignore-scripts --no-audit \
+	    --no-fund --omit-lockfile-registry-resolved=true >/dev/null)
+	done
 	compile="$(TOOLS)/bin/uv pip compile --quiet --upgrade pyproject.toml"
 	$$compile --extra local --group build -o requirements.lock
 	$$compile --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group tools -o requirements-tools.lock
+	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group peers -o requirements-peers.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group fuzz -o requirements-fuzz.lock
 	$(TOOLS)/bin/uv pip compile --quiet --upgrade --group mutation -o requirements-mutation.lock
 
@@ -180,6 +190,16 @@ $(NODE)/.done: tests/support/mcp/package.json tests/support/mcp/package-lock.jso
 	  }
 	  touch $@
 	fi
+
+# What cannot be installed is left out of the benchmark, which says so.
+$(PEERS)/.done: requirements-peers.lock benchmarks/peers/package.json benchmarks/peers/package-lock.json
+	@$(call install,$(PEERS),requirements-peers.lock,the peers to compare with)
+	cp benchmarks/peers/package.json benchmarks/peers/package-lock.json $(PEERS)
+	if command -v npm >/dev/null; then
+	  npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund >>"$$log" 2>&1 ||
+	    echo "make: workerd cannot be installed here" >&2
+	fi
+	touch $@
 
 $(TOOLS)/.fuzz: $(TOOLS)/.tools requirements-fuzz.lock
 	@$(call install,$(TOOLS),requirements-fuzz.lock,atheris)

@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -18,28 +19,38 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.startup import machine
 from llmspell_supervisor import PoolSize
 from llmspell_supervisor._pool import NO_POOL
 
 from . import floors, ours
 from .figures import Figures
+from .life import life
+from .machine import machine
 
 ROUNDS = 60
 QUICK = 8
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+ENGINES = (("lua", "Lua"), ("javascript", "JavaScript"))
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Subject = Callable[[], Awaitable[float] | float]
 
 
 class Peers:
-    """The peers' own interpreter; none where it is not installed."""
+    """The peers' own interpreter, in the folder where they are installed; none where it is not."""
 
-    def __init__(self, python: str | None) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.missing: dict[str, str] = {}
         self._process = None
-        if python and Path(python).exists():
+        self.workerd: str | None = None
+        """A program of its own."""
+        if folder is None:
+            return
+        workerd = folder / "node_modules/@cloudflare/workerd-linux-64/bin/workerd"
+        self.workerd = str(workerd) if workerd.exists() else None
+        python = folder / "bin/python"
+        if python.exists():
             self._process = subprocess.Popen(
-                [python, str(Path(__file__).with_name("peers.py"))],
+                [str(python), str(Path(__file__).with_name("peers.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -110,15 +121,26 @@ async def latencies(peers: Peers, deno: str | None, rounds: int) -> dict[str, li
         for suffix in ("lua", "js"):
             spell = str(EXAMPLES / f"hello.{suffix}")
             subjects[f"command, hello.{suffix}"] = floors.process(command, "run", spell)
-        if node := shutil.which("node"):
-            subjects["peer: node -e 1"] = floors.process(node, "-e", "1")
-        if deno and Path(deno).exists():
-            subjects["peer: deno eval 1"] = floors.process(deno, "eval", "1")
+        subjects |= _processes(deno, peers.workerd)
         samples = await take_turns(subjects, rounds)
     pipe.close()  # first: it was forked from us, and holds what we hold
     for forker in forkers.values():
         forker.close()
     return samples
+
+
+def _processes(deno: str | None, workerd: str | None) -> dict[str, Subject]:
+    """Peers that are a whole process a run, of those that are here."""
+    node, jail = shutil.which("node"), shutil.which("bwrap")
+    bare = EXAMPLES.parent / "benchmarks/peers/hello.js"
+    commands = {
+        "peer: python -c pass": (sys.executable, "-c", "pass"),
+        "peer: bubblewrap true": jail and (jail, "--ro-bind", "/", "/", "--unshare-all", "true"),
+        "peer: node hello.js": node and (node, str(bare)),
+        "peer: deno run hello.js": deno and (deno, "run", str(bare)),
+        "peer: workerd test": workerd and (workerd, "test", str(bare.with_suffix(".capnp"))),
+    }
+    return {name: floors.process(*words) for name, words in commands.items() if words}
 
 
 def _warm(running: Any, engine: str) -> Subject:
@@ -150,12 +172,59 @@ def _large(running: Any, engine: str) -> Subject:
     return once
 
 
+async def growth(rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """How cost grows: what it is about to a number of it, and the median seconds."""
+    found: dict[str, list[tuple[float, float]]] = {}
+
+    async def grow(
+        what: str, numbers: tuple[int, ...], sample: Callable[[int], Awaitable[float]]
+    ) -> None:
+        found[what] = []
+        for number in numbers:
+            samples = [await sample(number) for _ in range(max(3, rounds // 12))]
+            found[what].append((number, statistics.median(samples)))
+
+    async with ours.supervisor(PoolSize(low=2, high=8)) as (running, _):
+        for engine, name in ENGINES:
+
+            async def at_once(count: int, engine: str = engine) -> float:
+                began = time.perf_counter()
+                await asyncio.gather(
+                    *(ours.timed(running, ours.TRIVIAL, engine) for _ in range(count))
+                )
+                return time.perf_counter() - began
+
+            async def calls(count: int, engine: str = engine) -> float:
+                await ours.rested(running, engine)
+                return await ours.timed(running, ours.ECHO[engine], engine, n=count, value="x")
+
+            async def size(count: int, engine: str = engine) -> float:
+                await ours.rested(running, engine)
+                return await ours.timed(running, ours.LARGE[engine], engine, n=count)
+
+            await ours.timed(running, ours.TRIVIAL, engine)
+            await grow(f"{name}: so many spells at once", (1, 4, 16, 64, 256), at_once)
+            await grow(f"{name}: a spell with so many calls", (1, 10, 100, 1000), calls)
+            await grow(f"{name}: a value of so many bytes, there and back", SIZES, size)
+    return found
+
+
+async def lives(rounds: int) -> dict[str, list[tuple[str, float]]]:
+    """Where the time of one run goes, by language."""
+    async with ours.supervisor(NO_POOL) as (running, _):
+        found = {}
+        for engine, name in ENGINES:
+            await ours.timed(running, ours.TRIVIAL, engine)
+            found[name] = await life(running, engine, rounds)
+        return found
+
+
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--quick", action="store_true", help="few rounds, to see that it works")
-    parser.add_argument("--peers", help="the interpreter that has the peers installed")
+    parser.add_argument("--peers", type=Path, help="the environment that has the peers installed")
     parser.add_argument("--deno", default=shutil.which("deno"))
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     arguments = parser.parse_args()
@@ -172,12 +241,16 @@ async def main() -> None:
         figures.waiting[engine] = (count, *await ours.waiting(engine, count, 2.0))
         figures.late[engine] = await ours.overshoot(engine, max(QUICK, rounds))
         figures.delta[engine] = await ours.streams(engine)
+    figures.growth = await growth(rounds)
+    figures.lives = await lives(rounds)
     print(f"{machine()}; {rounds} rounds in turns, {time.monotonic() - began:.0f} s.\n")
-    print("\n".join([*figures.table(), "", *figures.samples_table()]))
+    print("\n".join(figures.tables()))
     for name, error in peers.missing.items():
         print(f"\n{name} does not work here: {error}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures.as_json(), indent=1) + "\n")
+        arguments.json.write_text(
+            json.dumps({"machine": machine(), **figures.as_json()}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

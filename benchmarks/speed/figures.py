@@ -29,6 +29,10 @@ class Figures:
         """Engine to the number that waits, MB of PSS each, and our share of a processor."""
         self.late: dict[str, list[float]] = {}
         self.delta: dict[str, float] = {}
+        self.growth: dict[str, list[tuple[float, float]]] = {}
+        """What grows to points: how many, and seconds."""
+        self.lives: dict[str, list[tuple[str, float]]] = {}
+        """Language to the moments of a run, and seconds since the one before."""
 
     def median(self, name: str) -> float:
         """Seconds; NaN where nothing was measured."""
@@ -54,6 +58,19 @@ class Figures:
             rows.append(f"| {name} | {middle:.3f} | {low:.3f} to {high:.3f} | {last(values):.3f} |")
         return rows
 
+    def tables(self) -> list[str]:
+        """Markdown: everything."""
+        rows = [*self.table(), "", *self.samples_table(), ""]
+        rows += ["| where the time of a run without a pool goes | µs in Lua | in JavaScript |"]
+        rows += ["|---|---:|---:|"]
+        for (moment, lua), (_, javascript) in zip(*self.lives.values(), strict=True):
+            rows.append(f"| until {moment} | {1e6 * lua:.0f} | {1e6 * javascript:.0f} |")
+        rows += ["", "| how cost grows | number: ms |", "|---|---|"]
+        for what, points in self.growth.items():
+            line = ", ".join(f"{number:,.0f}: {1000 * took:.2f}" for number, took in points)
+            rows.append(f"| {what} | {line} |")
+        return rows
+
     def as_json(self) -> dict[str, Any]:
         """Every sample and figure; seconds."""
         return {
@@ -63,6 +80,8 @@ class Figures:
             "waiting": self.waiting,
             "late": self.late,
             "delta": self.delta,
+            "growth": self.growth,
+            "lives": self.lives,
         }
 
     def _figures(self) -> list[Figure]:
@@ -79,7 +98,9 @@ class Figures:
             _ratio("Lua, no pool, to sandlock's `true`", cold, self.median("peer: sandlock"), 0.8),
             _ratio("Lua, no pool, to monty's new pool", cold, self.median("peer: monty cold"), 1.2),
             _ratio("JavaScript to Lua, warm pool", js, lua, 2),
-            _ratio("JavaScript, no pool, to deno", cold_js, self.median("peer: deno eval 1"), 2),
+            _ratio(
+                "JavaScript, no pool, to deno", cold_js, self.median("peer: deno run hello.js"), 2
+            ),
             _least("trivial Lua spells a second", self.throughput["lua"], 500),
             _ratio("bridge call of 1 KB, to the bare pipe", self.median("call, lua"), pipe, 3),
             _ratio(
@@ -100,8 +121,10 @@ class Figures:
                 Figure(f"{what}our processor", f"{share:.1%}", "under 10%", share < 0.1),
             ]
         command = self.median("command, hello.lua")
-        node = self.median("peer: node -e 1")
-        figures.append(_within("the command with hello.lua, beyond node", command - node, 25e-3))
+        node = self.median("peer: node hello.js")
+        figures.append(
+            _within("the command with hello.lua, beyond `node hello.js`", command - node, 25e-3)
+        )
         for engine, name in (("lua", "Lua"), ("javascript", "JavaScript")):
             figures += [
                 _within(
