@@ -32,6 +32,8 @@ class Tool(ABC):
     """Something that a script or a model calls by name, with a map of arguments."""
 
     source: Source
+    method: str = "tools.call"
+    """What a script would call for it; what its use by a model counts as."""
 
     def __init__(self, name: str, description: str) -> None:
         self.name: str = name
@@ -95,6 +97,7 @@ class BuiltinTool(Tool, Generic[B]):
         self._shape = _shape(function, self._takes)
         self._named = Signature(_taking(self._shape), skip=())
         super().__init__(function.__name__, self._takes.doc)
+        self.method = f"tools.{self.name}"
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -40,7 +40,9 @@ class ToolsBridge(BuiltinTools):
         arguments: Annotated[Arguments, Meta(description="what it is given, by name")] = _NONE,
     ) -> Any:
         """Call a tool by its name. Arguments are checked against its schema."""
-        return await (await self.toolbox(ctx).get(ctx, name)).call(ctx, arguments)
+        tool = await self.toolbox(ctx).get(ctx, name)
+        ctx.note(tool=name)
+        return await tool.call(ctx, arguments)
 
     @method(effect="read")
     async def list(self, ctx: CallContext) -> Infos:

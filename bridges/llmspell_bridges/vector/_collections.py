@@ -39,8 +39,9 @@ MAX_METADATA: Final = 16 * 1024
 """Bytes of JSON: what filters look at, not a place for documents."""
 
 
-def check_collection(name: str) -> str:
+def check_collection(ctx: CallContext, name: str) -> str:
     """`name`, if a collection may be called that. Raises `BridgeError`."""
+    ctx.note(collection=name)
     if not _NAME.fullmatch(name):
         message = "collection: letters, digits, _ and -, and 64 characters at most"
         raise BridgeError("Validation", message, field="collection")
