@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from llmspell_protocol import ObjectHandle, ScriptFunction, ValueRejected, pack
 
 from ._clock import off_the_clock
-from ._effects import Effect
+from ._effects import Effect, describe_call
 from ._errors import BridgeError
 from ._objects import BridgeObject, RunState
 
@@ -153,6 +153,8 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """Nothing may be written, sent or spent: a method that would `plan`s it, and answers as if."""
     planned: list[tuple[Effect, str]] = field(default_factory=list)
     """What `plan` has listed of this call."""
+    hidden: tuple[str, ...] = ()
+    """Texts that no description of a plan may show, such as values of granted variables."""
 
     async def invoke(self, function: ScriptFunction, *values: Any) -> Any:
         """Call a function of the script and await its value; `request_timeout` stands still.
@@ -230,6 +232,12 @@ class CallContext(Struct, frozen=True, kw_only=True):
         `description` is one short line without secrets, such as `POST https://api.example.com`.
         """
         self.planned.append((effect, description))
+
+    def plan_call(self, effect: Effect, method: str, arguments: Mapping[str, Any]) -> None:
+        """List a call of another method that would be made; its arguments are shortened and masked."""
+        names = sorted(arguments)
+        values = [arguments[name] for name in names]
+        self.plan(effect, describe_call(method, names, values, self.hidden))
 
     def note(self, **facts: str | float | bool | None) -> None:
         """Add facts about this call to its record in the audit log, such as `domain="a.example"`.

@@ -305,6 +305,7 @@ class Calls:
             detail=state.detail,
             dry_run=self._dry is not None,
             planned=state.planned,
+            hidden=self._dry.hidden if self._dry else (),
         )
         if method.kind == "call":
             return await method.call(context, call.args)

@@ -111,7 +111,7 @@ async def exchange(
     with _masked_errors(hidden):
         field, follows = "url", request.redirects > 0
         while True:
-            _admit(ctx, request.target, field)
+            permit(ctx, request.target, field)
             session.spend(request.size())
             await asyncio.sleep(web.pace.reserve(request.target.host, patience))
             with explained(request.target, patience):
@@ -127,7 +127,8 @@ async def exchange(
             request, field = request.redirected(response.status_code, location), "location"
 
 
-def _admit(ctx: CallContext, target: Target, field: str) -> None:
+def permit(ctx: CallContext, target: Target, field: str) -> None:
+    """Refuse what the policy does not grant, and note either. Raises as `admit`."""
     try:
         admit(target, ctx.policy, field)
     except BridgeError:

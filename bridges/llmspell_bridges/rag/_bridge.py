@@ -99,7 +99,7 @@ class RagBridge(Bridge):
                 skipped.append(Skipped(source=below, reason=error.message))
         return IngestedFolder(documents=documents, skipped=skipped)
 
-    @method(effect="read")
+    @method(effect="varies")
     async def retrieve(
         self, ctx: CallContext, collection: str, question: str | Question
     ) -> list[Passage]:

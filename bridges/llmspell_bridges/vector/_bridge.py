@@ -37,7 +37,7 @@ class VectorBridge(Bridge):
         given = items if isinstance(items, list) else [items]
         return await self._collections.upsert(ctx, name, given)
 
-    @method(effect="read")
+    @method(effect="varies")
     async def search(self, ctx: CallContext, collection: str, query: str | Search) -> list[Match]:
         """The items most alike to a text or a vector. A plain string is the text."""
         name = check_collection(ctx, collection)

@@ -99,6 +99,9 @@ class Collections:
             raise BridgeError("Validation", "text: a hybrid search needs words", field="text")
         if not search.hybrid and (search.vector is None) == (not search.text):
             raise BridgeError("Validation", "text: give a text or a vector", field="text")
+        if search.vector is None and self._embedder.spends and ctx.dry_run:
+            ctx.plan("spend", f"one text embedded by {self._embedder.model}")
+            return []
         vector = search.vector or await self._one(ctx, search.text or "", "query")
         query = Query(
             vector=_checked(vector),

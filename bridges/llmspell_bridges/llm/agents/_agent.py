@@ -54,6 +54,7 @@ class Delegate(Tool):
 
     source = "agent"
     method = "llm.agent.run"
+    effect = "spend"
 
     def __init__(self, agent: Agent) -> None:
         super().__init__(agent.options.name, agent.options.description)
