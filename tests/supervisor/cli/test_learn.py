@@ -191,6 +191,34 @@ def test_folders_hosts_and_bridges_that_others_work_through_are_learnt(
     assert str(top / "more" / "b.txt") in details["tools.file_search"]["path"]
 
 
+STEPS = {
+    "w.lua": """
+        local flow = workflow.loop({name = "w", times = 3})
+        flow:add_step({name = "s", tool = "csv_parse", args = {text = "a,b"}})
+        return #flow:run().output
+    """,
+    "w.js": """
+        const flow = await workflow.loop({name: "w", times: 3});
+        await flow.addStep({name: "s", tool: "csv_parse", args: {text: "a,b"}});
+        return (await flow.run()).output.length;
+    """,
+}
+
+
+@pytest.mark.parametrize("spell", STEPS)
+def test_what_a_workflow_calls_on_the_host_is_learnt(
+    command: Command, tmp_path: Path, spell: str
+) -> None:
+    (tmp_path / spell).write_text(STEPS[spell])
+    run = ("run", "-q", "--allow-bridge", "workflow", "--allow-bridge", "tools")
+    assert command(*run, "--learn", "spell.toml", spell).returncode == 0
+    found = tomllib.loads((tmp_path / "spell.toml").read_text())
+    assert found["grants"]["allow_bridges"] == ["tools", "workflow.flow.add_step",
+                                                "workflow.flow.run", "workflow.loop"]  # fmt: skip
+    assert found["limits"]["max_calls"] == 10  # three of the spell's own, and three of the steps
+    assert command(*run, spell).stdout.strip() == "3"
+
+
 @pytest.mark.parametrize(
     ("spell", "source"),
     [
