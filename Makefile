@@ -29,12 +29,12 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format attacks harness ablation soak docs bench bench-compare leaks fuzz fuzz-guided mutants lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak late-effects docs bench bench-compare leaks fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) |
-	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
+	  while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [SPELL=FILE] [ARGS=...]
 	@[ -n "$(MODEL)" ] || $(BIN)/llmspell-supervisor model install >/dev/null
@@ -80,6 +80,9 @@ ablation: $(VENV)/.run ## Attack it without each layer in turn, and print the ma
 
 soak: $(VENV)/.dev ## Run ten thousand hostile and healthy spells, with kills [ARGS="--runs 500"]
 	@PYTHONPATH=. $(BIN)/python tests/security/soak.py $(ARGS)
+
+late-effects: $(VENV)/.dev ## End a thousand runs amid their calls; no effect may follow [ARGS="--kills 100"]
+	@PYTHONPATH=. $(BIN)/python tests/security/late_effects.py $(ARGS)
 
 docs: $(VENV)/.dev ## Write the pages that are made from the code
 	@PYTHONPATH=. $(BIN)/python tests/security/ledger.py

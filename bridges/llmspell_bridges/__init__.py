@@ -10,7 +10,7 @@ from llmspell_protocol import ObjectHandle, ScriptFunction
 
 from ._catalogue import available, load
 from ._clock import off_the_clock
-from ._context import Budget, CallContext, PolicyView, Reservation, Script
+from ._context import Budget, CallContext, Calls, PolicyView, Reservation, Script
 from ._effects import Effect, Planned
 from ._errors import BridgeError, BudgetExceeded, ScriptError, one_line
 from ._grants import is_granted
@@ -36,6 +36,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "CallContext",
+    "Calls",
     "Effect",
     "End",
     "MethodInfo",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -12,13 +12,17 @@ from msgspec import Struct, field
 from llmspell_protocol import ObjectHandle, ScriptFunction, ValueRejected, pack
 
 from ._clock import off_the_clock
-from ._effects import Effect
+from ._effects import Effect, describe_call
 from ._errors import BridgeError
 from ._objects import BridgeObject, RunState
 
 T = TypeVar("T")
 B = TypeVar("B")
 Kept = TypeVar("Kept", bound=BridgeObject)
+
+
+MAX_TOUCHED: Final = 256
+"""Texts of one kind that a call is said to have made use of: a search looks into 200 files."""
 
 
 class PolicyView(Protocol):
@@ -102,6 +106,19 @@ class Script(Protocol):
         """
 
 
+class Calls(Protocol):
+    """Who counts the calls of the run and keeps their records: the supervisor."""
+
+    async def nested(
+        self,
+        ctx: CallContext,
+        method: str,
+        arguments: tuple[Any, ...],
+        work: Callable[[CallContext], Awaitable[T]],
+    ) -> T:
+        """See `CallContext.nested`; `ctx` is that of the call that makes it."""
+
+
 class CallContext(Struct, frozen=True, kw_only=True):
     """One call's view of its run. Every bridge method gets it as its first parameter."""
 
@@ -118,6 +135,10 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """Which engine runs the spell."""
     model: str | None = None
     """The operator's `--model`: stands above whatever the spell names."""
+    calls: Calls | None = None
+    """What `nested` tells; none where nobody counts, as when a bridge is used by itself."""
+    number: str = ""
+    """Of the call: `3`, or `3.1` for the first that was made within it."""
     script: Script | None = None
     """What `invoke` calls; none where there is no script, as when a bridge is used by itself."""
     run: RunState = field(default_factory=RunState)
@@ -126,12 +147,14 @@ class CallContext(Struct, frozen=True, kw_only=True):
     """The bridges that the spell is granted, by name."""
 
     detail: dict[str, Any] = field(default_factory=dict)
-    """What `note` has gathered of this call."""
+    """What `note` and `touch` have gathered of this call."""
 
     dry_run: bool = False
     """Nothing may be written, sent or spent: a method that would `plan`s it, and answers as if."""
     planned: list[tuple[Effect, str]] = field(default_factory=list)
     """What `plan` has listed of this call."""
+    hidden: tuple[str, ...] = ()
+    """Texts that no description of a plan may show, such as values of granted variables."""
 
     async def invoke(self, function: ScriptFunction, *values: Any) -> Any:
         """Call a function of the script and await its value; `request_timeout` stands still.
@@ -155,6 +178,20 @@ class CallContext(Struct, frozen=True, kw_only=True):
             raise BridgeError("Limit", message)
         with off_the_clock():
             return msgspec.msgpack.decode(await self.script.invoke(function.number, args))
+
+    async def nested(
+        self, method: str, *arguments: Any, work: Callable[[CallContext], Awaitable[T]]
+    ) -> T:
+        """Do on the host what a script could have called `method` for; gives what `work` gives.
+
+        For what this call makes others do, by itself or because a model says so: it counts for
+        `max_calls` and has a record of its own in the audit log. `work` gets the context of the
+        nested call. Raises `BudgetExceeded`, without `work` being called, when the run has no call
+        left.
+        """
+        if self.calls is None:
+            return await work(self)
+        return await self.calls.nested(self, method, arguments, work)
 
     def keep(self, item: BridgeObject) -> int:
         """The number by which the script knows `item`, which lives until the end of the run.
@@ -186,6 +223,7 @@ class CallContext(Struct, frozen=True, kw_only=True):
         if not isinstance(found, kind):
             message = f"the bridge {name} is not granted to this spell: --allow-bridge {name}"
             raise BridgeError("Policy", message)
+        self.touch(bridge=name)
         return found
 
     def plan(self, effect: Effect, description: str) -> None:
@@ -195,14 +233,34 @@ class CallContext(Struct, frozen=True, kw_only=True):
         """
         self.planned.append((effect, description))
 
+    def plan_call(self, effect: Effect, method: str, arguments: Mapping[str, Any]) -> None:
+        """List a call of another method that would be made; its arguments are shortened and masked."""
+        names = sorted(arguments)
+        values = [arguments[name] for name in names]
+        self.plan(effect, describe_call(method, names, values, self.hidden))
+
     def note(self, **facts: str | float | bool | None) -> None:
         """Add facts about this call to its record in the audit log, such as `domain="a.example"`.
 
         Names and texts are kept in the log for good: never a secret, and of an address only the
-        host. `model`, `domain`, `read`, `write` (a path) and `library` (a folder), as a policy would
-        grant them, are what a run is said to have needed.
+        host. Of a fact that is noted again the last is kept; see `touch` for those that add up.
         """
         self.detail.update(facts)
+
+    def touch(self, **used: str) -> None:
+        """Add to what this call made use of, for the audit log and for whoever learns what it needed.
+
+        `model`, `domain`, `read`, `write` (a path), `library` (a folder) and `bridge`, as a policy
+        would grant them, are what a run is said to have needed. Each of several is kept, up to
+        `MAX_TOUCHED` of a kind. What a text may be, `note` says.
+        """
+        for name, text in used.items():
+            found = self.detail.setdefault(name, text)
+            if found == text:
+                continue
+            texts = self.detail[name] = found if isinstance(found, list) else [found]
+            if text not in texts and len(texts) < MAX_TOUCHED:
+                texts.append(text)
 
     def time_left(self) -> float:
         """Seconds that the run still has; negative when it is over."""

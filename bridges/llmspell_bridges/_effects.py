@@ -11,8 +11,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from llmspell_protocol import Parameter
-
 Effect = Literal["read", "write", "send", "spend", "varies", "unknown"]
 """`read` changes nothing and costs nothing; `write` changes files or stores of this machine; `send`
 reaches others; `spend` costs money or tokens. A method that `varies` is called in a dry run, too, and
@@ -83,13 +81,13 @@ def _zero_struct(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def describe_call(
-    method: str, parameters: Iterable[Parameter], values: Iterable[Any], hidden: Iterable[str]
+    method: str, names: Iterable[str], values: Iterable[Any], hidden: Iterable[str]
 ) -> str:
     """`fs.write(path: "out/a.txt", text: "It was a..." (1204 characters))`.
 
     `hidden` are texts that are taken out wherever they stand.
     """
-    pairs = zip((p.name for p in parameters), values, strict=False)
+    pairs = zip(names, values, strict=False)
     inside = ", ".join(f"{name}: {_shown(name, value, hidden)}" for name, value in pairs)
     text = f"{method}({inside})"
     return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 4] + "...)"

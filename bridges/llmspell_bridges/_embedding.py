@@ -41,6 +41,11 @@ class Embedder:
         self._threads = threads
         self._registry: BridgeRegistry | None = None
 
+    @property
+    def spends(self) -> bool:
+        """Whether it asks a model that may cost tokens or money."""
+        return self.model != LOCAL
+
     def join(self, registry: BridgeRegistry) -> None:
         """Where the bridge `llm` is found when it is needed."""
         self._registry = registry

@@ -18,6 +18,8 @@ from llmspell_protocol import ErrorInfo
 if TYPE_CHECKING:
     from llmspell_protocol import ErrorKind
 
+Limited = Literal["tokens", "cost", "calls"]
+
 MAX_MESSAGE: Final = 500
 """Characters of an error message. Long enough for what providers explain in one sentence, short
 enough that an upstream which echoes a request does not fill the script's log with it."""
@@ -81,11 +83,11 @@ class ScriptError(BridgeError):
 class BudgetExceeded(Exception):
     """A run asked for more than it may still use. Ends the run; never handed to the script.
 
-    `asked` and `left` are tokens, or US dollars when `what` is `cost`.
+    `asked` and `left` are tokens, or US dollars when `what` is `cost`, or calls.
     """
 
-    def __init__(self, what: Literal["tokens", "cost"], *, asked: float, left: float) -> None:
-        self.what: Literal["tokens", "cost"] = what
+    def __init__(self, what: Limited, *, asked: float, left: float) -> None:
+        self.what: Limited = what
         self.asked: float = asked
         self.left: float = left
         super().__init__(f"{what}: asked for {asked:g}, {left:g} left")

@@ -114,6 +114,12 @@ def method(function: F | None = None, /, *, effect: Effect = "unknown") -> F | C
     return mark if function is None else mark(function)
 
 
+def effect_of(function: Callable[..., Any]) -> Effect:
+    """What a function that is marked `@method` does to the world."""
+    effect: Effect = getattr(function, _MARK)
+    return effect
+
+
 class MethodInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One method as `info` shows it."""
 
@@ -145,7 +151,7 @@ class BoundMethod:
         self.name: str = f"{owner}.{function.__name__}"
         code = function.__code__
         self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
-        self.effect: Effect = getattr(function, _MARK)
+        self.effect: Effect = effect_of(function)
         self._bridge = bridge
         self._objects = objects
         self._function = function
@@ -222,7 +228,8 @@ class BoundMethod:
         values = msgspec.msgpack.decode(args)  # as they were given, without defaults
         if self._objects is not None:
             values = values[1:]
-        text = describe_call(self.name, self.signature.parameters, values, hidden)
+        names = (p.name for p in self.signature.parameters)
+        text = describe_call(self.name, names, values, hidden)
         hint = self.signature.result_type
         if self.kind == "stream":
             ends = self._arms()[1]

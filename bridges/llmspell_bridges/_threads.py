@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -51,6 +52,17 @@ class Job:
             stop = self._stop
         if stop:
             threading.Thread(target=_quietly, args=(stop,), name="bridge-stop", daemon=True).start()
+
+
+async def outlast(future: asyncio.Future[Any], seconds: float) -> None:
+    """Wait until `future` is done, `seconds` at most, and whoever cancels the waiter meanwhile.
+
+    A call can be cancelled twice: its own time is over in the moment in which its run ends.
+    """
+    until = time.monotonic() + seconds
+    while not future.done() and (left := until - time.monotonic()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([future], timeout=left)
 
 
 def _quietly(stop: Callable[[], object]) -> None:
@@ -104,7 +116,7 @@ class Threads:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             job.give_up()
-            await asyncio.wait([future], timeout=STOP_GRACE)
+            await outlast(future, STOP_GRACE)
             if future.done():
                 future.exception()  # looked at, or asyncio would log it
             else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
+    from collections.abc import Sequence
 
 TOKENS: Final = 50
 """Completion tokens that every answer claims to have used."""
@@ -17,13 +18,21 @@ TOKENS: Final = 50
 class Model:
     """An OpenAI-compatible server. `answering` is set unless it keeps its callers waiting."""
 
-    def __init__(self, *, echo: bool = False, status: int = 200) -> None:
+    def __init__(
+        self,
+        *,
+        echo: bool = False,
+        status: int = 200,
+        uses: Sequence[tuple[str, dict[str, Any]]] = (),
+    ) -> None:
+        """`uses` are tools that it asks for with its first answers, one each."""
         self.requests: list[dict[str, Any]] = []
         """Bodies, as they arrived."""
         self.answering = asyncio.Event()
         self.asked = asyncio.Event()
         """Set by every request."""
         self._echo = echo
+        self._uses = list(uses)
         self._status = status
 
     async def __aenter__(self) -> Self:
@@ -66,7 +75,11 @@ class Model:
         if self._status != 200:
             return {"error": {"message": f"refused: {head if self._echo else 'busy'}"}}
         text = head if self._echo else "yes"
-        message = {"role": "assistant", "content": text}
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if self._uses:
+            name, arguments = self._uses.pop(0)
+            function = {"name": name, "arguments": json.dumps(arguments)}
+            message["tool_calls"] = [{"id": name, "type": "function", "function": function}]
         usage = {"prompt_tokens": 5, "completion_tokens": TOKENS, "total_tokens": TOKENS + 5}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return {

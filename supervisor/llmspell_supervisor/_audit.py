@@ -72,8 +72,7 @@ class Trail:
 
     def call(self, record: CallRecord) -> None:
         """Raises `AuditError`: the run must end then."""
-        notes = list(record.detail.items())[:MAX_NOTES]
-        detail = {_text(name): _plain(value) for name, value in notes}
+        detail = _detail(record.detail)
         try:
             self._log.append("call", {**self._about, **structs.asdict(record), "detail": detail})
         except AuditError as error:
@@ -250,6 +249,19 @@ def _verify(file: BinaryIO, shown: str, holds: str | None) -> Verified:
 def _text(text: str) -> str:
     """A text within its bound that can be encoded, whatever it was."""
     return truncate(text, MAX_NOTE).encode("utf-8", "replace").decode()
+
+
+def _detail(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What bridges have noted, within bounds: each text of a list counts as a fact."""
+    found: dict[str, Any] = {}
+    room = MAX_NOTES
+    for name, value in facts.items():
+        if room <= 0:
+            break
+        many = isinstance(value, list)
+        found[_text(name)] = [_plain(each) for each in value[:room]] if many else _plain(value)
+        room -= len(value) if many else 1
+    return found
 
 
 def _plain(value: object) -> str | int | float | None:

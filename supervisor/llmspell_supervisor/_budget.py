@@ -123,10 +123,14 @@ class RunBudget:
 
 
 class CallBudget:
-    """The budget of a run as one of its calls sees it: adds up what the call used."""
+    """The budget of a run as one of its calls sees it: adds up what the call used.
 
-    def __init__(self, budget: RunBudget) -> None:
+    What it used counts for `outer` as well, the call within which it was made.
+    """
+
+    def __init__(self, budget: RunBudget, outer: CallBudget | None = None) -> None:
         self._budget = budget
+        self._outer = outer
         self.tokens = 0
         self.cost = 0.0
 
@@ -143,6 +147,17 @@ class CallBudget:
     def reserve(self, *, tokens: int = 0, cost: float = 0.0) -> RunReservation:
         """As `RunBudget.reserve`."""
         return self._budget.reserve(tokens=tokens, cost=cost, call=self)
+
+    def add(self, tokens: int, cost: float) -> None:
+        """Take note of what was used."""
+        self.tokens += tokens
+        self.cost += cost
+        if self._outer is not None:
+            self._outer.add(tokens, cost)
+
+    def inner(self) -> CallBudget:
+        """That of a call made within this one."""
+        return CallBudget(self._budget, self)
 
 
 class RunReservation:
@@ -165,6 +180,5 @@ class RunReservation:
             raise RuntimeError("a reservation is settled once")
         self._settled = True
         if self._call is not None:
-            self._call.tokens += prompt_tokens + completion_tokens
-            self._call.cost += cost
+            self._call.add(prompt_tokens + completion_tokens, cost)
         self._budget.settle(self._tokens, self._cost, prompt_tokens, completion_tokens, cost)

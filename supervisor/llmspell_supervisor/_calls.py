@@ -30,6 +30,7 @@ from llmspell_protocol import (
 from . import _ending
 from ._budget import UNKNOWN, CallBudget
 from ._errors import AuditError
+from ._nested import NestedCalls
 
 if TYPE_CHECKING:
     from llmspell_bridges import BridgeRegistry, Effect, Stream
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ._dry import DryRun
     from ._ending import Ending
     from ._policy import Policy
-    from ._record import Observer
+    from ._record import CallRecord, Observer
 
 STOP_GRACE: Final = 5.0
 """Seconds for a bridge to clean up when its call is cancelled: an HTTP client closes its
@@ -117,6 +118,7 @@ class Calls:
         self._invoking = asyncio.Lock()  # invocations are sent in the order of their numbers
         self._invoked: dict[int, asyncio.Future[bytes]] = {}
         self._stopped = False
+        self._nested = NestedCalls(budget, self._tell if observers else None)
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
@@ -189,6 +191,7 @@ class Calls:
         if self._stopped:
             return
         self._stopped = True
+        self._nested.stop()
         for state in self._open.values():
             if state.task:
                 state.task.cancel()
@@ -199,9 +202,8 @@ class Calls:
     async def wait(self) -> None:
         """After `stop`: until the bridges have cleaned up, or `STOP_GRACE` has passed."""
         tasks = [state.task for state in self._open.values() if state.task]
-        if not tasks:
-            return
-        _, left = await asyncio.wait(tasks, timeout=STOP_GRACE)
+        _, left = await asyncio.wait(tasks, timeout=STOP_GRACE) if tasks else ((), ())
+        self._nested.close()
         if left:
             _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
             for state in self._open.values():
@@ -240,8 +242,9 @@ class Calls:
         try:
             value = await self._perform(call, state)
         except BudgetExceeded as error:
-            self._record(state, "cost_limit")
-            self._end(_ending.cost_limit(self._policy, error))
+            ending = _ending.overspent(self._policy, error)
+            self._record(state, ending.verdict)
+            self._end(ending)
             return None
         except BridgeError as error:
             if error.kind == "Internal":
@@ -259,7 +262,22 @@ class Calls:
         state.recorded = True
         from ._record import record_of
 
-        record = record_of(state.call, state.budget, outcome, state.began, state.size, state.detail)
+        call = state.call
+        return self._tell(
+            record_of(
+                str(call.id),
+                call.method,
+                call.args,
+                budget=state.budget,
+                outcome=outcome,
+                began=state.began,
+                size=state.size,
+                detail=state.detail,
+            )
+        )
+
+    def _tell(self, record: CallRecord) -> bool:
+        """Tell the observers. False when that ended the run."""
         try:
             for observe in self._observers:
                 observe(record)
@@ -286,10 +304,13 @@ class Calls:
             return planned
         context = replace(
             self.context,
+            number=str(call.id),
+            calls=self._nested,
             budget=state.budget,
             detail=state.detail,
             dry_run=self._dry is not None,
             planned=state.planned,
+            hidden=self._dry.hidden if self._dry else (),
         )
         if method.kind == "call":
             return await method.call(context, call.args)

@@ -27,13 +27,14 @@ class DryRun:
         """What would have been done, in order, up to `MAX_PLANNED`."""
         self.unlisted = 0
         """How many more effects there were."""
-        self._hidden = tuple(value for value in env.values() if len(value) >= MIN_HIDDEN)
+        self.hidden = tuple(value for value in env.values() if len(value) >= MIN_HIDDEN)
+        """What no description shows."""
 
     def answer(self, ctx: CallContext, method: BoundMethod, call: Call) -> bytes | None:
         """List a call and say what its script is answered; None for one that is to be made."""
         if method.is_called_dry:
             return None
-        planned, answer = method.plan(ctx, call.args, self._hidden)
+        planned, answer = method.plan(ctx, call.args, self.hidden)
         self._add(planned)
         return answer
 

@@ -84,6 +84,11 @@ def call_limit(policy: Policy) -> Ending:
     )
 
 
+def overspent(policy: Policy, cause: BudgetExceeded) -> Ending:
+    """The run asked for more calls, tokens or money than it may use."""
+    return call_limit(policy) if cause.what == "calls" else cost_limit(policy, cause)
+
+
 def cost_limit(policy: Policy, cause: BudgetExceeded) -> Ending:
     """The run asked for more tokens or money than it may use."""
     if cause.what == "tokens":

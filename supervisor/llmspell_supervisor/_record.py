@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from llmspell_protocol import Call
+    from msgspec import Raw
 
     from ._budget import CallBudget
 
@@ -20,6 +20,9 @@ class CallRecord(Struct, frozen=True, kw_only=True):
 
     call: int
     """Counts from 1 within its run."""
+    nested: str = ""
+    """Which of the calls that the host made within that one: `2`, or `2.1` within the second. Empty
+    for the script's own call, whose `tokens` and `cost` are those of all of them."""
     method: str
     args_sha256: str
     args_size: int
@@ -41,19 +44,24 @@ Observer = Callable[[CallRecord], None]
 
 
 def record_of(
-    call: Call,
+    number: str,
+    method: str,
+    args: bytes | Raw,
+    *,
     budget: CallBudget,
     outcome: str,
     began: float,
     size: int,
     detail: Mapping[str, Any],
 ) -> CallRecord:
-    """The record of a call that began at `began`, on `time.monotonic()`, and is over now."""
+    """The record of the call `number` that began at `began`, on `time.monotonic()`, and is over now."""
+    call, _, nested = number.partition(".")
     return CallRecord(
-        call=call.id,
-        method=call.method,
-        args_sha256=hashlib.sha256(call.args).hexdigest(),
-        args_size=len(call.args),
+        call=int(call),
+        nested=nested,
+        method=method,
+        args_sha256=hashlib.sha256(args).hexdigest(),
+        args_size=len(args),
         outcome=outcome,
         size=size,
         duration=round(time.monotonic() - began, 6),

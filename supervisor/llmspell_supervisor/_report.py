@@ -67,7 +67,7 @@ class Usage(Struct, kw_only=True):
     peak_memory: int = 0
     output: int = 0
     calls: dict[str, int] = field(default_factory=dict)
-    """Calls by `bridge.method`."""
+    """Calls by `bridge.method`, those that agents and workflows made on the host included."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0

@@ -47,6 +47,33 @@ def test_a_call_that_is_given_up_waits_for_its_thread_to_stop() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.attack("B27")
+def test_a_call_that_is_given_up_twice_waits_all_the_same() -> None:
+    """As when its time is over in the moment in which its run ends."""
+    begun, told, stopped = threading.Event(), threading.Event(), threading.Event()
+    ended: list[bool] = []
+
+    def work(job: Job) -> None:
+        job.on_give_up(told.set)
+        begun.set()
+        stopped.wait(20)
+        ended.append(True)
+        job.check()
+
+    async def main() -> None:
+        call = asyncio.create_task(Threads().run(work))
+        await asyncio.to_thread(begun.wait, 20)
+        call.cancel()
+        await asyncio.to_thread(told.wait, 20)
+        call.cancel()
+        asyncio.get_running_loop().call_soon(stopped.set)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert ended == [True]
+
+    asyncio.run(main())
+
+
 def test_work_that_begins_too_late_is_told_at_once() -> None:
     job = Job()
     job.give_up()

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import pytest
 
 from llmspell_bridges import Bridge, BridgeConfig, BridgeError, CallContext, End, method
-from llmspell_supervisor import Policy, RunReport, Spell, Supervisor
+from llmspell_supervisor import Config, Policy, RunReport, Spell, Supervisor
 from llmspell_supervisor._dry import MAX_PLANNED, DryRun
 from tests.support.command import Command
+from tests.support.web_server import Reply, WebServer, page
 
 
 class Shop(Bridge):
@@ -110,6 +111,95 @@ def test_effects_are_listed_and_not_had(engine: str, source: str) -> None:
     assert report.value == [7, 3, 1, "over", "done", 0, 2]
     assert (report.planned, report.dry_run) == ((), False)
     assert len(bridge.effects) == 5
+
+
+VARYING_LUA = """
+local url = params.web
+tools.register({name = "mine", handler = function() return http.post(url .. "/mine").status end})
+local sent = http.stream(url .. "/stream", {method = "POST", body = "x"})
+for _ in sent do end
+local read = http.stream(url .. "/a")
+for _ in read do end
+return {
+  http.request("GET", url .. "/a").body, http.request("HEAD", url .. "/head").status,
+  http.request("DELETE", url .. "/a").status, sent.result.status, read.result.status,
+  tools.call("http_request", {url = url .. "/a"}).body,
+  tools.http_request(url .. "/a", "PUT").status,
+  tools.call("calculator", {expression = "6 * 7"}),
+  tools.call("file_write", {path = "/a.txt", text = env.WORD}),
+  tools.call("mine", {}),
+  #vector.search("c", "a text"), #vector.search("c", {vector = {1, 0}}), #rag.retrieve("c", "what?"),
+  pcall(http.request, "POST", "http://other.example/"), (pcall(tools.call, "file_write", {path = 1})),
+}
+"""
+VARYING_JAVASCRIPT = """
+const url = params.web;
+const tried = async (call) => { try { await call(); return true; } catch { return false; } };
+await tools.register({name: "mine", handler: async () => (await http.post(url + "/mine")).status});
+const sent = http.stream(url + "/stream", {method: "POST", body: "x"});
+for await (const _ of sent);
+const read = http.stream(url + "/a");
+for await (const _ of read);
+return [
+  (await http.request("GET", url + "/a")).body, (await http.request("HEAD", url + "/head")).status,
+  (await http.request("DELETE", url + "/a")).status, (await sent.result).status,
+  (await read.result).status,
+  (await tools.call("http_request", {url: url + "/a"})).body,
+  (await tools.httpRequest(url + "/a", "PUT")).status,
+  await tools.call("calculator", {expression: "6 * 7"}),
+  await tools.call("file_write", {path: "/a.txt", text: env.WORD}),
+  await tools.call("mine", {}),
+  (await vector.search("c", "a text")).length,
+  (await vector.search("c", {vector: [1, 0]})).length, (await rag.retrieve("c", "what?")).length,
+  await tried(() => http.request("POST", "http://other.example/")),
+  await tried(() => tools.call("file_write", {path: 1})),
+];
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "source"), [("lua", VARYING_LUA), ("javascript", VARYING_JAVASCRIPT)]
+)
+def test_what_varies_does_what_its_arguments_read_and_lists_the_rest(
+    engine: str, source: str, tmp_path: Path
+) -> None:
+    kept = {"directory": str(tmp_path), "embedding": "nobody/embedder"}
+    pages: dict[str, Reply] = {"/a": page(b"page"), "/head": b"HTTP/1.1 200 OK\r\n\r\n"}
+
+    async def once(port: int) -> RunReport:
+        http = {"allow_private": [f"127.0.0.1:{port}"]}
+        settings: dict[str, dict[str, Any]] = {"http": http, "vector": kept, "rag": kept}
+        async with Supervisor(Config(bridges=settings)) as supervisor:
+            granted = Policy(
+                allow_bridges=("http", "tools", "vector", "rag", "fs"),
+                allow_domain=("127.0.0.1",),
+                allow_env=("WORD",),
+                allow_write=(str(tmp_path),),
+            )
+            return await supervisor.run(
+                Spell.from_text(source, engine, "a"),
+                params={"web": f"http://127.0.0.1:{port}"},
+                policy=granted,
+                dry_run=True,
+            )
+
+    with pytest.MonkeyPatch.context() as patch, WebServer(pages) as web:
+        patch.setenv("WORD", "canary words")
+        report = asyncio.run(once(web.port))
+    assert report.value == [
+        "page", 200, 0, 0, 200, "page", 0, 42, 0, 0, 0, 0, 0, False, False
+    ]  # fmt: skip
+    assert {request.method for request in web.requests} == {"GET", "HEAD"}
+    at = f"http://127.0.0.1:{web.port}"
+    assert [(p.method, p.effect, p.description) for p in report.planned] == [
+        ("http.stream", "send", f"POST {at}"),
+        ("http.request", "send", f"DELETE {at}"),
+        ("tools.http_request", "send", f"PUT {at}"),
+        ("tools.call", "write", 'file_write(path: "/a.txt", text: "***")'),
+        ("http.post", "send", f'http.post(url: "{at}/mine")'),
+        ("vector.search", "spend", "one text embedded by nobody/embedder"),
+        ("rag.retrieve", "spend", "one text embedded by nobody/embedder"),
+    ]
 
 
 def test_what_a_call_planned_before_it_failed_is_listed() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,18 @@ class Case:
 
     `FOLDER` in arguments stands for the folder.
     """
+    database: str = ""
+    """What makes the database `shop` of the config file."""
 
 
 ADA = {"name": "Ada", "entityType": "person", "observations": ["likes owls"]}
+OWLS = "# Owls\nOwls eat mice, voles and other small animals, which they hunt at night.\n"
+SHIPS = "# Ships\nA sailing ship is steered by its rudder.\n"
+ORDER = {
+    "customer": "Ada'); DROP TABLE orders; --",
+    "items": [{"animal": "owl", "count": 2}, {"animal": "toad", "count": 1}],
+}
+"""As a model might write it that a letter has misled."""
 FINDINGS = "Qubits hold. " * 20
 
 
@@ -176,6 +187,34 @@ CASES = {
             _said(body)[1:3] == ["I am Ada. Where is the library?", "Upstairs, Ada."]
         ),
     ),
+    "rag-folder": Case(
+        answers=(Answer("Mice [1]."),),
+        arguments=(
+            *granted("llm", "rag"),
+            *("--allow-read", "FOLDER/notes", "--param", "folder=FOLDER/notes"),
+            *("--param", "question=What do owls eat?"),
+        ),
+        given={"notes/owls.md": OWLS, "notes/ships.md": SHIPS, "notes/c.txt": "no"},
+        lines=(
+            "read owls.md: 1 passages",
+            "read ships.md: 1 passages",
+            "most alike: owls.md",
+            "Mice [1].",
+        ),
+        value={"answer": "Mice [1].", "source": "owls.md"},
+        asked=lambda body: "[1] owls.md\n# Owls\nOwls eat mice" in _said(body)[-1],
+    ),
+    "extract-to-sql": Case(
+        answers=(Answer(json.dumps(ORDER)),),
+        arguments=(*granted("llm", "sql"), "--param", "letter=Two owls and a toad, Ada"),
+        database="CREATE TABLE orders (customer TEXT, animal TEXT, count INTEGER)",
+        lines=("Ada'); DROP TABLE orders; -- ordered 2 x owl", "Ada'* ordered 1 x toad"),
+        value=2,
+        asked=lambda body: (
+            body["response_format"]["type"] == "json_schema"
+            and _said(body)[-1] == "Two owls and a toad, Ada"
+        ),
+    ),
     "mcp-files": Case(
         arguments=("--allow-bridge", "mcp", "--param", "folder=FOLDER/notes"),
         given={"notes/a.md": "# Owls\nThey hoot.", "notes/b.md": "# Toads", "notes/c.txt": "no"},
@@ -242,7 +281,14 @@ def _prepare(case: Case, config: Path) -> None:
         place = config.parent / path
         place.parent.mkdir(exist_ok=True)
         place.write_text(text)
+    shop = config.parent / "shop.db"
+    if case.database:
+        with closing(sqlite3.connect(shop)) as made:
+            made.executescript(case.database)
     with config.open("a") as file:
+        if case.database:
+            file.write(f'[sql.databases.shop]\nurl = "sqlite:///{shop}"\nmode = "write"\n')
+            file.write('tables = ["orders"]\n')
         for name, (program, *arguments) in case.servers.items():
             given = [a.replace("FOLDER", str(config.parent)) for a in arguments]
             command = json.dumps(reference(program, *given)["command"])

@@ -356,6 +356,7 @@ def test_each_open_invocation_lets_one_call_more_be_open() -> None:
     assert "call 4 with 3 open; cap 3" in refused(pair, call(4))
 
 
+@pytest.mark.attack("J13", "B30")
 def test_invocations_let_no_more_calls_be_open_than_may_nest() -> None:
     pair = running(Caps(in_flight=1))
     pair.say(call(1))

@@ -76,6 +76,13 @@ class Ledger(Bridge):
         ctx.note(**{f"note{n}": "x" * 10_000 for n in range(100)})
         ctx.note(note0=1 << 80, note1='a\n{"type":"end"}\u2028\ud800')
 
+    @method
+    async def touch(self, ctx: CallContext) -> None:
+        """Makes use of more than anyone reads."""
+        ctx.note(first=1)
+        for number in range(2000):
+            ctx.touch(read="\0" * 1000 + str(number // 2))
+
 
 def run(path: Path, source: str, **policy: Any) -> RunReport:
     async def once() -> RunReport:
@@ -106,6 +113,7 @@ def test_a_run_leaves_its_begin_each_call_and_its_end(tmp_path: Path) -> None:
         "run": begin["run"],
         "type": "call",
         "call": 1,
+        "nested": "",
         "method": "ledger.send",
         "args_sha256": hashlib.sha256(arguments).hexdigest(),
         "args_size": len(arguments),
@@ -152,6 +160,16 @@ def test_no_text_of_a_spell_makes_a_record_or_ends_one(tmp_path: Path) -> None:
     assert len(call["detail"]) == 16
     assert call["detail"]["note0"] == (1 << 63) - 1
     assert max(len(str(v)) for v in call["detail"].values()) <= 256
+    assert verify(str(log)).records == 3
+
+
+def test_what_a_call_made_use_of_is_kept_within_bounds(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    assert run(log, "ledger.touch()").verdict == "ok"
+    found = records(log)[1]["detail"]
+    assert found["first"] == 1
+    assert len(found["read"]) == 15
+    assert max(map(len, found["read"])) <= 256
     assert verify(str(log)).records == 3
 
 

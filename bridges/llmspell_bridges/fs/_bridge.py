@@ -143,6 +143,10 @@ class FsBridge(Bridge):
                 write=[root.path for root in roots.granted("write")],
             )
 
+        for path in ctx.policy.allow_read:
+            ctx.touch(read=path)
+        for path in ctx.policy.allow_write:
+            ctx.touch(write=path)
         return await self._do(ctx, work)
 
     async def _at(
@@ -152,14 +156,22 @@ class FsBridge(Bridge):
         from ._errors import explained
         from ._names import refuse_code
 
+        needed: list[str] = []
+
         def there(roots: Roots, fence: Fence) -> T:
             place = roots.locate(path, access)
+            needed.append(place.needed())
             if access == "write":
                 refuse_code(place.root.path, place.parts, self._config.allow_names)
             with explained(place.shown):
                 return work(place, fence)
 
-        return await self._do(ctx, there)
+        ctx.touch(path=path)
+        try:
+            return await self._do(ctx, there)
+        finally:
+            for folder in needed:
+                ctx.touch(**{access: folder})
 
     async def _do(self, ctx: CallContext, work: Callable[[Roots, Fence], T]) -> T:
         from ._roots import Roots

@@ -27,6 +27,8 @@ class Root(Struct, frozen=True):
 
     path: str
     """The real one."""
+    given: str
+    """What the operator wrote for it, as an absolute path."""
     spellings: frozenset[str]
     """It, and what the operator wrote for it."""
 
@@ -39,6 +41,18 @@ class Place(Struct, frozen=True):
     parts: tuple[str, ...]
     shown: str
     """The path as the script wrote it, for errors."""
+
+    def needed(self) -> str:
+        """What would have to be granted for it: by an absolute path, no more than there is of it.
+
+        A relative one says nothing without its root. For threads.
+        """
+        if not self.shown.startswith("/"):
+            return self.root.given
+        parts = list(self.parts)
+        while parts and not os.path.lexists(os.path.join(self.root.given, *parts)):
+            parts.pop()
+        return os.path.join(self.root.given, *parts)
 
     @contextlib.contextmanager
     def open(self, flags: int, *, parent: bool = False) -> Iterator[int]:
@@ -140,7 +154,8 @@ class Roots:
 
 def _root(path: str) -> Root:
     real = os.path.realpath(path)
-    return Root(real, frozenset({real, os.path.abspath(path)}))
+    given = os.path.abspath(path)
+    return Root(real, given, frozenset({real, given}))
 
 
 def _open(path: str) -> int:

@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from .._threads import outlast
+
 T = TypeVar("T")
 
 THREADS: Final = 16
 """A file system that hangs may hold as many; other bridges have threads of their own."""
+
+
+COMMIT_GRACE: Final = 10.0
+"""Seconds for a change that is being made, a rename for the most part, when its call is given up."""
 
 
 class Abandoned(Exception):
@@ -68,7 +74,7 @@ class Workshop:
             return future.result()
         finally:
             if fence.close():
-                await asyncio.wait([future])
+                await outlast(future, COMMIT_GRACE)
             future.cancel()  # where it has not begun, it never does
 
     def close(self) -> None:

@@ -20,9 +20,14 @@ from ._types import Head, HttpResponse, Method, RequestOptions, StreamOptions
 
 if TYPE_CHECKING:
     from ._exchange import Answer, Session, Web
+    from ._request import Outgoing
     from ._resolver import Resolver
 
 _CHARSET: Final = re.compile(r'charset="?([A-Za-z0-9_.:-]{1,40})', re.IGNORECASE)
+SAFE: Final = ("GET", "HEAD", "OPTIONS")
+"""Methods that ask for nothing but an answer (RFC 9110, 9.2.1): what a dry run sends."""
+_NOTHING: Final[dict[str, Any]] = {"status": 0, "ok": False, "url": "", "headers": {}}
+"""What a dry run answers in place of a server."""
 _PLAIN: Final = RequestOptions()
 _STREAMED: Final = StreamOptions()
 
@@ -86,14 +91,14 @@ class HttpBridge(Bridge):
         """Remove what is at an address."""
         return await self._request(ctx, "DELETE", url, options)
 
-    @method(effect="send")
+    @method(effect="varies")
     async def request(
         self, ctx: CallContext, verb: Method, url: str, options: RequestOptions = _PLAIN
     ) -> HttpResponse:
         """Make a request with any method."""
         return await self._request(ctx, verb, url, options)
 
-    @method(effect="read")
+    @method(effect="varies")
     async def stream(
         self, ctx: CallContext, url: str, options: StreamOptions = _STREAMED
     ) -> AsyncIterator[str | bytes | End[Head]]:
@@ -102,6 +107,9 @@ class HttpBridge(Bridge):
 
         web, session = await self._ready(ctx)
         request = outgoing(options.method, url, options, web.vault)
+        if _planned(ctx, request):
+            yield End(Head(**_NOTHING))
+            return
         timeout = _timeout(ctx, options.timeout)
         from ._exchange import exchange
 
@@ -119,6 +127,8 @@ class HttpBridge(Bridge):
         from ._request import outgoing
 
         request = outgoing(verb, url, options, web.vault)
+        if _planned(ctx, request):
+            return HttpResponse(**_NOTHING, body=None)
         timeout = _timeout(ctx, options.timeout)
         try:
             async with (
@@ -147,6 +157,18 @@ class HttpBridge(Bridge):
         if self._resolver is None:
             self._resolver = SystemResolver()
         return Web(self._config, self._resolver)
+
+
+def _planned(ctx: CallContext, request: Outgoing) -> bool:
+    """List what a dry run does not send, if it is one. Raises `BridgeError` for what may not be."""
+    if not ctx.dry_run or request.method in SAFE:
+        return False
+    from ._exchange import permit
+
+    permit(ctx, request.target, "url")
+    target = request.target
+    ctx.plan("send", f"{request.method} {target.scheme}://{target.authority}")
+    return True
 
 
 def _timeout(ctx: CallContext, asked: float | None) -> float:

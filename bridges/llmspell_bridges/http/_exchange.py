@@ -111,7 +111,7 @@ async def exchange(
     with _masked_errors(hidden):
         field, follows = "url", request.redirects > 0
         while True:
-            admit(request.target, ctx.policy, field)
+            permit(ctx, request.target, field)
             session.spend(request.size())
             await asyncio.sleep(web.pace.reserve(request.target.host, patience))
             with explained(request.target, patience):
@@ -125,6 +125,16 @@ async def exchange(
                 finally:
                     await response.aclose()
             request, field = request.redirected(response.status_code, location), "location"
+
+
+def permit(ctx: CallContext, target: Target, field: str) -> None:
+    """Refuse what the policy does not grant, and note either. Raises as `admit`."""
+    try:
+        admit(target, ctx.policy, field)
+    except BridgeError:
+        ctx.note(refused=target.host)
+        raise
+    ctx.touch(domain=target.host)
 
 
 @contextlib.contextmanager

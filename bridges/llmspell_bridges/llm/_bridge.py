@@ -160,7 +160,7 @@ class LlmBridge(Bridge):
             for i, task in enumerate(tasks)
         ]
         with off_the_clock():
-            return await together(agent.run(ctx, text) for agent, text in work)
+            return await together(agent.run_within(ctx, text) for agent, text in work)
 
     @method(effect="read")
     async def models(self, ctx: CallContext) -> ModelsResponse:
@@ -176,7 +176,7 @@ class LlmBridge(Bridge):
             request = CompletionRequest(prompt=request)
         found = _request.conversation(request)
         arguments = _request.options(request, self._config.extra_options)
-        arguments["messages"] = _request.messages(found, ctx.policy)
+        arguments["messages"] = _request.messages(found, ctx)
         beside = [arguments.get("tools"), arguments.get("response_format")]
         call = await self._call(ctx, request, arguments, _budget.estimate(found, beside))
         if call.route.provider == _routing.LOCAL:
@@ -239,7 +239,8 @@ class LlmBridge(Bridge):
             litellm = await _library.litellm()
         router = _routing.Router(self._config, self._endpoint)
         route = await router.route(choice, ctx.policy, litellm)
-        ctx.note(model=choice.model, route=route.name)
+        ctx.note(route=route.name)
+        ctx.touch(model=choice.model)
         return litellm, route
 
     async def _endpoint(self, model: str | None) -> Endpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,7 +14,7 @@ from .._errors import BridgeError
 from ._types import ImagePart, Message, TextPart
 
 if TYPE_CHECKING:
-    from .._context import PolicyView
+    from .._context import CallContext
     from ._types import CompletionRequest, ToolCall, ToolDefinition
 
 EXTRA: Final = frozenset(
@@ -70,9 +71,9 @@ def options(request: CompletionRequest, granted: tuple[str, ...]) -> dict[str, A
     return {name: value for name, value in given.items() if value is not None}
 
 
-def messages(found: list[Message], policy: PolicyView) -> list[dict[str, Any]]:
+def messages(found: list[Message], ctx: CallContext) -> list[dict[str, Any]]:
     """The conversation in OpenAI's form. Raises `BridgeError` for an image that is not granted."""
-    return [_message(m, f"messages[{i}]", policy) for i, m in enumerate(found)]
+    return [_message(m, f"messages[{i}]", ctx) for i, m in enumerate(found)]
 
 
 def refuse_images(found: list[Message], model: str) -> None:
@@ -83,11 +84,11 @@ def refuse_images(found: list[Message], model: str) -> None:
                 raise _invalid(f"{model} reads no images", f"messages[{i}].content[{j}]")
 
 
-def _message(message: Message, at: str, policy: PolicyView) -> dict[str, Any]:
+def _message(message: Message, at: str, ctx: CallContext) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": message.content}
     if isinstance(message.content, list):
         out["content"] = [
-            _part(p, f"{at}.content[{i}]", policy) for i, p in enumerate(message.content)
+            _part(p, f"{at}.content[{i}]", ctx) for i, p in enumerate(message.content)
         ]
     if message.content is None and not message.tool_calls:
         raise _invalid("a message needs content", f"{at}.content")
@@ -100,7 +101,7 @@ def _message(message: Message, at: str, policy: PolicyView) -> dict[str, Any]:
     return out
 
 
-def _part(part: TextPart | ImagePart, at: str, policy: PolicyView) -> dict[str, Any]:
+def _part(part: TextPart | ImagePart, at: str, ctx: CallContext) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if (part.url is None) == (part.data is None):
@@ -113,10 +114,11 @@ def _part(part: TextPart | ImagePart, at: str, policy: PolicyView) -> dict[str, 
         if not url.startswith("data:image/"):
             check_url(
                 url,
-                allow_domain=policy.allow_domain,
-                require_tls=policy.require_tls,
+                allow_domain=ctx.policy.allow_domain,
+                require_tls=ctx.policy.require_tls,
                 field=f"{at}.url",
             )
+            ctx.touch(domain=urlsplit(url).hostname or "")
     return {"type": "image_url", "image_url": {"url": url}}
 
 

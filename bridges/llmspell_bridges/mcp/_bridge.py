@@ -104,6 +104,7 @@ class McpBridge(Bridge):
 
     async def offered(self, ctx: CallContext, server: str, field: str) -> Sequence[Tool]:
         """Tools of a server that can be tools among others. Raises `BridgeError`."""
+        ctx.touch(bridge=self.name)
         found = self._server(server, field)
         listed = await found.tools(ctx, fresh=False)
         return [McpTool(tool, server, found) for tool in listed.values() if fits(tool, server)]

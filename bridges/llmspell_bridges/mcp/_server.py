@@ -100,6 +100,7 @@ class Server:
 
     async def call(self, ctx: CallContext, tool: str, arguments: Any) -> McpAnswer:
         """Call a tool. Raises `BridgeError`; what the tool itself reports is of kind `Provider`."""
+        ctx.note(tool=tool)
         listed = await self.tool(ctx, tool)
         what = f"{self.name}.{tool}"
         checked = await listed.check(arguments, what)
@@ -178,6 +179,7 @@ class Server:
         return found
 
     async def _ask(self, ctx: CallContext, ask: Callable[[Client], Awaitable[T]], what: str) -> T:
+        ctx.note(server=self.name)
         connection = await self._connect()
         seconds = min(self._config.timeout, ctx.call_timeout())
         with off_the_clock():  # which bounds the call itself, and knows whom it has waited for

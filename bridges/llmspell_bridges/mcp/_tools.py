@@ -32,6 +32,7 @@ class McpTool(Tool):
     """A tool of a server, under a name that is its own among all tools. Made by `McpTool.of`."""
 
     source = "mcp"
+    method = "mcp.call"
 
     def __init__(self, listed: Listed, server: str, caller: Caller) -> None:
         super().__init__(f"{server}{SEPARATOR}{listed.name}", listed.description)

@@ -77,6 +77,7 @@ class MemoryBridge(Bridge):
 
     async def _work(self, ctx: CallContext, memory: str, work: Callable[[Store], T]) -> T:
         check_name(memory, "memory")
+        ctx.note(memory=memory)
 
         def perform(job: Job) -> T:
             directory = state_directory(self._config, "memory.directory")

@@ -42,6 +42,7 @@ class NotifyBridge(Bridge):
     @method(effect="send")
     async def send(self, ctx: CallContext, target: str, message: str | Message) -> None:
         """Send a message to a target. A plain string is its body."""
+        ctx.note(target=target)
         config = self._named(target)
         if isinstance(message, str):
             if not message:

@@ -56,10 +56,12 @@ class RagBridge(Bridge):
     @method(effect="write")
     async def ingest(self, ctx: CallContext, collection: str, document: str | Document) -> Ingested:
         """Take a document in; one of the same source is replaced. A plain string is its text."""
-        name = check_collection(collection)
+        name = check_collection(ctx, collection)
         if isinstance(document, str):
             document = Document(text=document)
         data, source = await self._read(ctx, document)
+        if document.path is not None:
+            ctx.touch(read=document.path)
         if len(data) > self._config.max_document:
             message = f"{len(data)} bytes; the limit is {self._config.max_document} (max_document)"
             raise BridgeError("Limit", message)
@@ -70,13 +72,14 @@ class RagBridge(Bridge):
         self, ctx: CallContext, collection: str, folder: str | Folder
     ) -> IngestedFolder:
         """Take the files of a folder in: text, Markdown, HTML and PDF, by their suffixes."""
-        name = check_collection(collection)
+        name = check_collection(ctx, collection)
         if isinstance(folder, str):
             folder = Folder(path=folder)
         chosen, roots, most = folder, ctx.policy.allow_read, self._config.max_files
         files = await self._threads.run(
             lambda job: _files.walk(job, roots, chosen.path, chosen.pattern, most)
         )
+        ctx.touch(read=folder.path)
         documents: list[Ingested] = []
         skipped: list[Skipped] = []
         for below, size in files:
@@ -96,18 +99,18 @@ class RagBridge(Bridge):
                 skipped.append(Skipped(source=below, reason=error.message))
         return IngestedFolder(documents=documents, skipped=skipped)
 
-    @method(effect="read")
+    @method(effect="varies")
     async def retrieve(
         self, ctx: CallContext, collection: str, question: str | Question
     ) -> list[Passage]:
         """The passages that are most like a question."""
-        name = check_collection(collection)
+        name = check_collection(ctx, collection)
         return await self._retrieve(ctx, name, _asked(question))
 
     @method(effect="spend")
     async def answer(self, ctx: CallContext, collection: str, question: str | Question) -> Answer:
         """What a model says to a question, from the passages that are most like it."""
-        name = check_collection(collection)
+        name = check_collection(ctx, collection)
         asked = _asked(question)
         found = await self._retrieve(ctx, name, asked)
         if not found:
@@ -118,7 +121,7 @@ class RagBridge(Bridge):
     @method(effect="write")
     async def remove(self, ctx: CallContext, collection: str, source: str) -> int:
         """Forget a document; how many passages it had."""
-        name = check_collection(collection)
+        name = check_collection(ctx, collection)
         wanted = [Condition("source", "eq", source)]
         return await self._collections.work(ctx, lambda store: store.delete_where(name, wanted))
 

@@ -38,7 +38,7 @@ class SqlBridge(Bridge):
     @method(effect="read")
     async def query(self, ctx: CallContext, db: str, sql: str, params: Parameters = {}) -> Rows:  # noqa: B006
         """Rows that one statement finds; it cannot change anything. `:name` is a parameter."""
-        config = self._named(db)
+        config = self._named(ctx, db)
         return await self._work(ctx, db, config, lambda job, at: at.query(job, sql, params))
 
     @method(effect="write")
@@ -50,7 +50,7 @@ class SqlBridge(Bridge):
         params: Parameters = {},  # noqa: B006
     ) -> Changes:
         """Insert, update or delete rows with one statement, in a database of mode `write`."""
-        config = self._named(db)
+        config = self._named(ctx, db)
         if config.mode != "write":
             raise BridgeError("Policy", f"{db} is read-only for spells", field="db")
         return await self._work(ctx, db, config, lambda job, at: at.execute(job, sql, params))
@@ -58,7 +58,7 @@ class SqlBridge(Bridge):
     @method(effect="read")
     async def tables(self, ctx: CallContext, db: str) -> list[str]:
         """Names of the tables that the spell may use."""
-        return await self._work(ctx, db, self._named(db), lambda job, at: at.tables(job))
+        return await self._work(ctx, db, self._named(ctx, db), lambda job, at: at.tables(job))
 
     @method(effect="read")
     async def columns(self, ctx: CallContext, db: str, table: str) -> list[Column]:
@@ -67,9 +67,11 @@ class SqlBridge(Bridge):
             raise BridgeError(
                 "Policy", f"{db}: there is no table {table} for spells", field="table"
             )
-        return await self._work(ctx, db, self._named(db), lambda job, at: at.columns(job, table))
+        config = self._named(ctx, db)
+        return await self._work(ctx, db, config, lambda job, at: at.columns(job, table))
 
-    def _named(self, db: str) -> DatabaseConfig:
+    def _named(self, ctx: CallContext, db: str) -> DatabaseConfig:
+        ctx.note(database=db)
         known = self._config.databases
         if db in known:
             return known[db]

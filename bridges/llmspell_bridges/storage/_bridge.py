@@ -124,6 +124,7 @@ class StorageBridge(Bridge):
         self, ctx: CallContext, store: str, path: str | None, *, write: bool = False
     ) -> tuple[ObjectStoreConfig, ObjectStore]:
         """The store, if it is there and `path` is fit for it."""
+        ctx.note(store=store, path=path)
         config = self._named(store)
         if path is not None:
             check_path(path)

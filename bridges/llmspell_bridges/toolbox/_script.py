@@ -31,6 +31,7 @@ class ScriptTool(Tool):
     """Calls back into the script. Made by `ScriptTool.of`."""
 
     source = "spell"
+    effect = "varies"  # what its function calls, it calls by itself
 
     def __init__(self, options: ToolOptions, schema: Schema) -> None:
         super().__init__(options.name, options.description)

@@ -13,7 +13,9 @@ import msgspec
 
 from llmspell_protocol import ArgumentError, Signature
 
+from .._effects import Effect, zero
 from .._errors import BridgeError
+from .._interface import effect_of
 from ._types import Health, Source, ToolInfo, Validity
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ class Tool(ABC):
     """Something that a script or a model calls by name, with a map of arguments."""
 
     source: Source
+    method: str = "tools.call"
+    """What a script would call for it; what its use by a model counts as."""
+    effect: Effect = "send"
+    """What it does to the world, as far as anybody knows."""
 
     def __init__(self, name: str, description: str) -> None:
         self.name: str = name
@@ -57,6 +63,16 @@ class Tool(ABC):
     async def call(self, ctx: CallContext, arguments: Any) -> Any:
         """Check the arguments, and do it."""
         return await self.execute(ctx, await self.check(arguments))
+
+    async def plan(self, ctx: CallContext, arguments: Any) -> Any:
+        """Check the arguments, and list in a dry run what is not done; what is answered in its place."""
+        await self.check(arguments)
+        ctx.plan_call(self.effect, self.name, arguments)
+        return self.nothing()
+
+    def nothing(self) -> Any:
+        """A result that says nothing."""
+        return None
 
     async def validate(self, arguments: Any) -> Validity:
         """Whether it would take these arguments. Does nothing else."""
@@ -95,6 +111,8 @@ class BuiltinTool(Tool, Generic[B]):
         self._shape = _shape(function, self._takes)
         self._named = Signature(_taking(self._shape), skip=())
         super().__init__(function.__name__, self._takes.doc)
+        self.method = f"tools.{self.name}"
+        self.effect = effect_of(function)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -116,6 +134,10 @@ class BuiltinTool(Tool, Generic[B]):
     async def execute(self, ctx: CallContext, arguments: Any) -> Any:
         """Call the method."""
         return await self._function(self._owner, ctx, *arguments)
+
+    def nothing(self) -> Any:
+        """The zero of the result's type."""
+        return zero(self._takes.result_type)
 
     async def missing(self, ctx: CallContext) -> str:
         """What the tool's own check says."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from .._context import CallContext
+from .._effects import PERFORMED
 from .._interface import method
 from ..toolbox import (
     BuiltinTool,
@@ -32,7 +33,7 @@ class ToolsBridge(BuiltinTools):
 
     name: ClassVar[str] = "tools"
 
-    @method(effect="send")  # whatever the tool does
+    @method(effect="varies")
     async def call(
         self,
         ctx: CallContext,
@@ -40,7 +41,11 @@ class ToolsBridge(BuiltinTools):
         arguments: Annotated[Arguments, Meta(description="what it is given, by name")] = _NONE,
     ) -> Any:
         """Call a tool by its name. Arguments are checked against its schema."""
-        return await (await self.toolbox(ctx).get(ctx, name)).call(ctx, arguments)
+        tool = await self.toolbox(ctx).get(ctx, name)
+        ctx.note(tool=name)
+        if ctx.dry_run and tool.effect not in PERFORMED:
+            return await tool.plan(ctx, arguments)
+        return await tool.call(ctx, arguments)
 
     @method(effect="read")
     async def list(self, ctx: CallContext) -> Infos:

@@ -196,7 +196,7 @@ class BuiltinTools(Bridge):
         found: str = await self._parse(ctx, "html", "html_to_text", html, links)
         return found
 
-    @method(effect="send")
+    @method(effect="varies")
     async def http_request(
         self,
         ctx: CallContext,

@@ -39,8 +39,9 @@ MAX_METADATA: Final = 16 * 1024
 """Bytes of JSON: what filters look at, not a place for documents."""
 
 
-def check_collection(name: str) -> str:
+def check_collection(ctx: CallContext, name: str) -> str:
     """`name`, if a collection may be called that. Raises `BridgeError`."""
+    ctx.note(collection=name)
     if not _NAME.fullmatch(name):
         message = "collection: letters, digits, _ and -, and 64 characters at most"
         raise BridgeError("Validation", message, field="collection")
@@ -98,6 +99,9 @@ class Collections:
             raise BridgeError("Validation", "text: a hybrid search needs words", field="text")
         if not search.hybrid and (search.vector is None) == (not search.text):
             raise BridgeError("Validation", "text: give a text or a vector", field="text")
+        if search.vector is None and self._embedder.spends and ctx.dry_run:
+            ctx.plan("spend", f"one text embedded by {self._embedder.model}")
+            return []
         vector = search.vector or await self._one(ctx, search.text or "", "query")
         query = Query(
             vector=_checked(vector),

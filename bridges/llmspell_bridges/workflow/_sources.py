@@ -100,8 +100,11 @@ async def _opened(ctx: CallContext, path: str) -> int:
     """A descriptor of a directory that may be read. Raises `BridgeError`."""
     roots = ctx.state("fs.roots", lambda: Roots(ctx.policy))
 
+    needed: list[str] = []
+
     def find() -> int:
         place = roots.locate(path, "read")
+        needed.append(place.needed())
         with explained(path), place.open(os.O_PATH | os.O_DIRECTORY) as found:
             return os.dup(found)
 
@@ -111,6 +114,9 @@ async def _opened(ctx: CallContext, path: str) -> int:
     except asyncio.CancelledError:
         finding.add_done_callback(_close)
         raise
+    finally:
+        for folder in needed:
+            ctx.touch(read=folder)
 
 
 def _close(found: asyncio.Task[int]) -> None:

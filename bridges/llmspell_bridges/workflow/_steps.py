@@ -131,12 +131,20 @@ class Performer:
             return await self._tool(work.tool, self._rendered(work.args or {}, "args", context))
         prompt = self._rendered(work.prompt, "prompt", context)
         if deed.agent:
-            return _answer(await deed.agent.run(self.ctx, prompt))
+            return _answer(await deed.agent.run_within(self.ctx, prompt))
         llm = self.ctx.bridge("llm", LlmBridge)
-        return _answer(await llm.complete(self.ctx, model_request(work, prompt)))
+        request = model_request(work, prompt)
+        return _answer(
+            await self.ctx.nested(
+                "llm.complete", request, work=lambda inner: llm.complete(inner, request)
+            )
+        )
 
     async def _tool(self, name: str, args: dict[str, Any]) -> Output:
-        found = await self.ctx.bridge("tools", ToolsBridge).call(self.ctx, name, args)
+        tools = self.ctx.bridge("tools", ToolsBridge)
+        found = await self.ctx.nested(
+            "tools.call", name, args, work=lambda inner: tools.call(inner, name, args)
+        )
         return Output(value=msgspec.to_builtins(found, builtin_types=(bytes,)))
 
     def _rendered(self, given: Any, field: str, context: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ MODULES: Final[tuple[str, ...]] = (
     "memory",
     "peers",
     "requests",
+    "steps",
     "system",
     "web",
 )

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from llmspell_bridges import is_granted
+
 from .._errors import UsageError
 from .._parameters import SpellParameter
 from .._policy import KIB, LIMITS, MIN_MEMORY
@@ -40,8 +42,9 @@ _NOTED: Final = {
     "allow_write": "write",
     "allow_models": "model",
     "libraries": "library",
+    "allow_bridges": "bridge",
 }
-"""Each grant, and what a bridge calls it that notes the use of it (`CallContext.note`)."""
+"""Each grant, and what a bridge calls it that tells the use of it (`CallContext.touch`)."""
 _HEAD: Final = """\
 # What one run of {spell} needed, as {program} run --learn wrote it down.
 # Limits are rounded up. A run that takes another way may need more.
@@ -61,13 +64,15 @@ class Lesson:
         """Learn from a call that was made; one that was refused needed nothing."""
         if record.outcome == "Policy":
             return
+        self._longest = max(self._longest, record.duration)
+        for grant, note in _NOTED.items():
+            value = record.detail.get(note, [])
+            self._noted[grant].update(value if isinstance(value, list) else [str(value)])
+        if record.nested:  # which is granted with the call that made it, and did not cross
+            return
         self._methods.add(record.method)
         self._request = max(self._request, record.args_size)
         self._response = max(self._response, record.size)
-        self._longest = max(self._longest, record.duration)
-        for grant, note in _NOTED.items():
-            if isinstance(value := record.detail.get(note), str):
-                self._noted[grant].add(value)
 
     def limits(self, report: RunReport) -> dict[str, float]:
         """The least limits, none above those of the run."""
@@ -95,7 +100,11 @@ class Lesson:
         needed["allow_env"] = set(policy.allow_env) & mentioned
         # What a folder of libraries brings needs no grant of its own.
         brought = "library." if policy.libraries else "\0"
-        needed["allow_bridges"] = {m for m in self._methods if not m.startswith(brought)}
+        # A bridge through which another one works must be granted whole.
+        whole = needed["allow_bridges"]
+        needed["allow_bridges"] = whole | {
+            m for m in self._methods if not m.startswith(brought) and not is_granted(m, whole)
+        }
         return {grant: sorted(values) for grant, values in sorted(needed.items())}
 
 
@@ -163,8 +172,15 @@ def _parameter(parameter: SpellParameter) -> Iterator[str]:
 
 def _outermost(paths: Iterable[str]) -> set[str]:
     """The folders of `paths` that lie in no other one of them."""
-    folders = {path if os.path.isdir(path) else os.path.dirname(path) for path in paths}
+    folders = {_folder(path) for path in paths if path.startswith("/")}
     return {f for f in folders if not any(f.startswith(g.rstrip("/") + "/") for g in folders)}
+
+
+def _folder(path: str) -> str:
+    """The nearest folder that there is: what a run has removed cannot be granted."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _power(size: float) -> int:

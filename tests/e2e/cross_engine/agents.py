@@ -132,6 +132,19 @@ CASES = (
         answers=(HELLO,),
     ),
     gives(
+        "a conversation is not cleared while an agent is at work in it",
+        "local chat, seen = llm.conversation(), nil "
+        'llm.agent({tools = {{name = "weather", parameters = {additionalProperties = true}, '
+        "handler = function() local ok, e = pcall(chat.clear, chat) seen = e.kind end}}})"
+        ':run_with_context("?", chat) return seen',
+        "const chat = await llm.conversation(); let seen; "
+        'await (await llm.agent({ tools: [{ name: "weather", parameters: { additionalProperties: true }, '
+        "handler: async () => { try { await chat.clear() } catch (e) { seen = e.kind } } }] }))"
+        '.runWithContext("?", chat); return seen',
+        "Validation",
+        answers=(WEATHER, Answer("done")),
+    ),
+    gives(
         "several agents at the same time",
         'local a = llm.agent({}) local found = llm.parallel({{agent = a, input = "1"}, '
         '{agent = a, input = "1"}}) return {#found, found[1] .. found[2]}',

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.e2e.cross_engine.data_stage import data_settings
 from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.mcp_servers import ledger
+from tests.support.search_server import SearchServer
 from tests.support.web_server import Reply, Request, WebServer, page
 
 LANGUAGES: tuple[Language, ...] = ("lua", "javascript")
@@ -46,8 +48,15 @@ class Stage:
     """Runs cases, one after the other."""
 
     def __init__(
-        self, runner: asyncio.Runner, supervisor: Supervisor, server: ModelServer, web: WebServer
+        self,
+        runner: asyncio.Runner,
+        supervisor: Supervisor,
+        server: ModelServer,
+        web: WebServer,
+        log: Path,
     ) -> None:
+        self.log = log
+        """The audit log of the supervisor."""
         self._runner = runner
         self._supervisor = supervisor
         self._server = server
@@ -158,6 +167,7 @@ def open_stage() -> Iterator[Stage]:
     with (
         ModelServer() as server,
         WebServer(_replies()) as web,
+        SearchServer() as search,
         asyncio.Runner() as runner,
         data_settings() as data,
         TemporaryDirectory() as state,
@@ -175,12 +185,19 @@ def open_stage() -> Iterator[Stage]:
         http = {"allow_private": permitted, "secrets": {"mine": mine}, "rate": 1000}
         kept = {"directory": state}
         servers = {"servers": {"ledger": ledger()}}
-        ours: dict[str, Any] = {"llm": settings, "http": http, "workflow": kept, "mcp": servers}
-        supervisor = Supervisor(Config(bridges={**ours, **data}))
+        ours: dict[str, Any] = {
+            "llm": settings,
+            "http": http,
+            "workflow": kept,
+            "mcp": servers,
+            "tools": {"search_provider": "searxng", "search_url": search.url},
+        }
+        log = Path(state) / "audit.jsonl"
+        supervisor = Supervisor(Config(bridges={**ours, **data}), audit=str(log))
         runner.run(supervisor.__aenter__())
         supervisor.bridges.add(EchoBridge())
         supervisor.bridges.add(PuppetBridge())
         try:
-            yield Stage(runner, supervisor, server, web)
+            yield Stage(runner, supervisor, server, web, log)
         finally:
             runner.run(supervisor.__aexit__())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 
@@ -37,9 +39,10 @@ from tests.e2e.cross_engine import (
     workflow_errors,
     workflows,
     world,
+    wrong_types,
 )
 from tests.e2e.cross_engine.case import Case, Failed
-from tests.e2e.cross_engine.stage import Outcome, Stage, exact, open_stage
+from tests.e2e.cross_engine.stage import LANGUAGES, Outcome, Stage, exact, open_stage
 
 THEMES = (
     values_out,
@@ -70,12 +73,15 @@ THEMES = (
     notify_bridge,
     storage_bridge,
     libraries,
+    wrong_types,
 )
 TABLE = [
     pytest.param(case, id=f"{theme.__name__.rpartition('.')[2]}: {case.name}")
     for theme in THEMES
     for case in theme.CASES
 ]
+NEVER_FAIL = {"llm.agent.tools", "llm.agent.validate", "llm.conversation.messages", "llm.models"}
+"""Methods that nothing but a wrong argument makes fail: they tell what is known, or what is wrong."""
 LEAST = 180
 MOST_THAT_DIFFER = 0.15
 """Share of the table. Languages are not the same, but a table of exceptions would be no table."""
@@ -115,6 +121,41 @@ def like(found: Failed | None, expected: Failed | None) -> bool:
     pattern = ".*".join(map(re.escape, expected.message.split("*")))
     said = re.fullmatch(pattern, found.message, re.DOTALL) is not None
     return said and dataclasses.replace(found, message=expected.message) == expected
+
+
+def test_each_method_succeeds_fails_and_refuses_a_wrong_type_in_both_languages(
+    stage: Stage,
+) -> None:
+    """Read from the audit log of the whole table; a part of it shows nothing."""
+    wrong = {
+        hashlib.sha256(case.source(language).encode()).hexdigest()
+        for case in wrong_types.CASES
+        for language in LANGUAGES
+    }
+    begun: dict[str, tuple[str, bool]] = {}
+    shown: set[tuple[str, str, str]] = set()
+    for line in stage.log.read_text().splitlines():
+        record = json.loads(line)
+        if record["type"] == "begin":
+            begun[record["run"]] = record["engine"], record["sha256"] in wrong
+        elif record["type"] == "call" and not record["nested"]:
+            engine, is_wrong = begun[record["run"]]
+            outcome = "wrong type" if is_wrong else "success"
+            if record["outcome"] != "ok" and not is_wrong:
+                outcome = "failure"
+            if not is_wrong or record["outcome"] == "Validation":
+                shown.add((engine, record["method"], outcome))
+    if len(begun) < len(TABLE) * len(LANGUAGES):
+        pytest.skip("only a part of the table was run")
+    wanted = {
+        (engine, method.name, outcome)
+        for engine in LANGUAGES
+        for method in wrong_types.METHODS
+        for outcome in ("success", "failure", "wrong type")
+        if outcome != "failure" or method.name not in NEVER_FAIL
+    }
+    assert sorted(wanted - shown) == []
+    assert {method for _, method, outcome in shown if outcome == "failure"}.isdisjoint(NEVER_FAIL)
 
 
 def test_the_table_is_as_large_as_promised_and_its_names_are_unique() -> None:

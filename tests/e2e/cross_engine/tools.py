@@ -136,8 +136,8 @@ CASES = (
     ),
     gives(
         "health",
-        'return {tools.health("calculator").healthy, tools.health("web_search").healthy}',
-        'return [(await tools.health("calculator")).healthy, (await tools.health("web_search")).healthy]',
+        'return {tools.health("calculator").healthy, tools.health("file_read").healthy}',
+        'return [(await tools.health("calculator")).healthy, (await tools.health("file_read")).healthy]',
         [True, False],
     ),
     caught(
@@ -297,14 +297,37 @@ CASES = (
         ["Owls", 1],
         params={"pdf": pdf("Owls"), "png": png(1, 1)},
     ),
+    gives(
+        "tools.web_search finds pages",
+        'local found = tools.web_search("owls", 2) '
+        "return {#found.results, found.results[1].url, found.query_metadata.query}",
+        'const found = await tools.webSearch("owls", 2); '
+        "return [found.results.length, found.results[0].url, found.query_metadata.query]",
+        [2, "https://pages.example/0", "owls"],
+    ),
     caught(
-        "tools.web_search without a provider",
-        'tools.web_search("owls")',
-        'await tools.web_search("owls")',
+        "tools.web_search for too many pages",
+        'tools.web_search("owls", 21)',
+        'await tools.web_search("owls", 21)',
         Failed(
-            kind="Configuration",
-            message="web_search: nobody searches: set search_provider under [tools] in the config"
-            " file",
+            kind="Validation",
+            field="max_results",
+            message="tools.web_search: max_results: expected integer <= 20",
         ),
+    ),
+    *(
+        caught(
+            f"tools.{name} outside of what is granted",
+            f'tools.{name}("{path}")',
+            f'await tools.{name}("{path}")',
+            Failed(
+                kind="Policy",
+                field="path",
+                message="path: '/etc' is in no directory that is granted for reading; "
+                "grant one with --allow-read /",
+            ),
+            folder=True,
+        )
+        for name, path in (("file_list", "/etc"), ("file_search", "/etc/*"))
     ),
 )

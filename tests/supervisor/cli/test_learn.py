@@ -15,6 +15,7 @@ from llmspell_supervisor._manifest import find_manifest
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor.cli._learn import Lesson, manifest_text
 from tests.support.command import Command
+from tests.support.web_server import WebServer, page
 
 SPELLS = {
     "a.lua": 'console.log(env.WORD) return { params.n, type(llm.models().models), require("one") }',
@@ -131,6 +132,113 @@ def test_what_a_manifest_says_for_people_stays_and_does_not_narrow(
     assert json.loads(command("run", "-q", "--param", "c=1", "b.lua").stdout) == [None, "dry"]
 
 
+TOUCH = {
+    "t.lua": """
+        fs.mkdir(params.top .. "/out/new/deep")
+        fs.write(params.top .. "/out/new/deep/a.txt", fs.read(params.top .. "/in/a.txt"))
+        fs.remove(params.top .. "/out/new/deep/a.txt")
+        fs.remove(params.top .. "/out/new/deep")
+        pcall(fs.read, "/etc/passwd")
+        return {tools.call("file_read", {path = params.top .. "/in/a.txt"}),
+            #tools.file_search(params.top .. "/more/*", "b"), http.get(params.web .. "/a").body}
+    """,
+    "t.js": """
+        await fs.mkdir(params.top + "/out/new/deep");
+        await fs.write(params.top + "/out/new/deep/a.txt", await fs.read(params.top + "/in/a.txt"));
+        await fs.remove(params.top + "/out/new/deep/a.txt");
+        await fs.remove(params.top + "/out/new/deep");
+        try { await fs.read("/etc/passwd"); } catch {}
+        return [await tools.call("file_read", {path: params.top + "/in/a.txt"}),
+            (await tools.fileSearch(params.top + "/more/*", "b")).length,
+            (await http.get(params.web + "/a")).body];
+    """,
+}
+
+
+@pytest.mark.parametrize("spell", TOUCH)
+def test_folders_hosts_and_bridges_that_others_work_through_are_learnt(
+    command: Command, tmp_path: Path, spell: str
+) -> None:
+    top = tmp_path / "top"
+    for name in ("in", "more", "out"):
+        (top / name).mkdir(parents=True)
+    (top / "in" / "a.txt").write_text("a")
+    (top / "more" / "b.txt").write_text("b")
+    (tmp_path / spell).write_text(TOUCH[spell])
+    grants = [f"--allow-bridge={name}" for name in ("fs", "http", "tools")]
+    grants += ["--allow-read", str(top), "--allow-write", str(top)]
+    grants += ["--allow-domain", "127.0.0.1", "--allow-domain", "a.example", "-q"]
+    with WebServer({"/a": page(b"page")}) as web:
+        settings = tmp_path / "config.toml"
+        settings.write_text(f'[http]\nallow_private = ["127.0.0.1:{web.port}"]\n')
+        params = ["--param", f"top={top}", "--param", f"web=http://127.0.0.1:{web.port}"]
+        run = ["run", "--config", str(settings), *grants, *params]
+        log = tmp_path / "audit.jsonl"
+        learnt = command(*run, "--audit", str(log), "--learn", "spell.toml", spell)
+        assert learnt.returncode == 0, learnt.stderr
+        again = command(*run, spell)
+    assert (again.returncode, json.loads(again.stdout)) == (0, ["a", 1, "page"])
+    found = tomllib.loads((tmp_path / "spell.toml").read_text())["grants"]
+    assert found["allow_read"] == [str(top / "in"), str(top / "more")]
+    assert found["allow_write"] == [str(top / "out")]
+    assert found["allow_domain"] == ["127.0.0.1"]
+    assert found["allow_bridges"] == ["fs", "http.get", "tools.call", "tools.file_search"]
+    calls = [json.loads(line) for line in log.read_text().splitlines()][1:-1]
+    details = {call["method"]: call["detail"] for call in calls}
+    assert details["http.get"] == {"domain": "127.0.0.1"}
+    assert details["tools.call"]["tool"] == "file_read"
+    assert [c["detail"] for c in calls if c["outcome"] == "Policy"] == [{"path": "/etc/passwd"}]
+    assert str(top / "more" / "b.txt") in details["tools.file_search"]["path"]
+
+
+STEPS = {
+    "w.lua": """
+        local flow = workflow.loop({name = "w", times = 3})
+        flow:add_step({name = "s", tool = "csv_parse", args = {text = "a,b"}})
+        return #flow:run().output
+    """,
+    "w.js": """
+        const flow = await workflow.loop({name: "w", times: 3});
+        await flow.addStep({name: "s", tool: "csv_parse", args: {text: "a,b"}});
+        return (await flow.run()).output.length;
+    """,
+}
+
+
+@pytest.mark.parametrize("spell", STEPS)
+def test_what_a_workflow_calls_on_the_host_is_learnt(
+    command: Command, tmp_path: Path, spell: str
+) -> None:
+    (tmp_path / spell).write_text(STEPS[spell])
+    run = ("run", "-q", "--allow-bridge", "workflow", "--allow-bridge", "tools")
+    assert command(*run, "--learn", "spell.toml", spell).returncode == 0
+    found = tomllib.loads((tmp_path / "spell.toml").read_text())
+    assert found["grants"]["allow_bridges"] == ["tools", "workflow.flow.add_step",
+                                                "workflow.flow.run", "workflow.loop"]  # fmt: skip
+    assert found["limits"]["max_calls"] == 10  # three of the spell's own, and three of the steps
+    assert command(*run, spell).stdout.strip() == "3"
+
+
+@pytest.mark.parametrize(
+    ("spell", "source"),
+    [
+        ("r.lua", 'return fs.read("a.txt") .. #fs.roots().read'),
+        ("r.js", 'return await fs.read("a.txt") + (await fs.roots()).read.length'),
+    ],
+)
+def test_a_relative_path_needs_the_directory_that_it_begins_in(
+    command: Command, tmp_path: Path, spell: str, source: str
+) -> None:
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "a.txt").write_text("a")
+    (tmp_path / spell).write_text(source)
+    run = ("run", "-q", "--allow-bridge", "fs", "--allow-read", "top")
+    assert command(*run, "--learn", "spell.toml", spell).returncode == 0
+    found = tomllib.loads((tmp_path / "spell.toml").read_text())["grants"]
+    assert found["allow_read"] == [str(tmp_path / "top")]
+    assert command(*run, spell).stdout.strip() == "a1"
+
+
 # --- what is learnt of a call ---------------------------------------------------------------------
 
 
@@ -164,10 +272,13 @@ def test_what_calls_noted_becomes_grants_and_refused_calls_need_none(tmp_path: P
         record(method="fs.read", detail={"read": str(tmp_path), "model": "x/y", "count": 3}),
         record(method="fs.read", detail={"read": str(tmp_path / "in")}),
         record("Policy", method="http.get", detail={"domain": "evil.example"}),
+        record(method="http.get", detail={"domain": ["b.example", "c.example"], "read": "../x"}),
+        record(method="tools.file_read", detail={"bridge": "fs"}),
+        record(method="tools.call", nested="1", detail={"domain": "d.example"}, args_size=1 << 20),
     )["grants"]
     assert grants == {
-        "allow_bridges": ["fs.read", "fs.write"],
-        "allow_domain": ["a.example"],
+        "allow_bridges": ["fs", "http.get", "tools.file_read"],
+        "allow_domain": ["a.example", "b.example", "c.example", "d.example"],
         "allow_env": [],
         "allow_models": ["x/y"],
         "allow_read": [str(tmp_path)],

@@ -53,6 +53,8 @@ class Delegate(Tool):
     """Another agent as a tool: it is asked, and its answer is the result."""
 
     source = "agent"
+    method = "llm.agent.run"
+    effect = "spend"
 
     def __init__(self, agent: Agent) -> None:
         super().__init__(agent.options.name, agent.options.description)
@@ -137,6 +139,10 @@ class Agent(BridgeObject):
         """Let the agent work on `input` until it has an answer."""
         answer, _ = await self._run(ctx, [], input)
         return answer
+
+    async def run_within(self, ctx: CallContext, text: str) -> AgentAnswer:
+        """`run`, for a call of something else that makes it."""
+        return await ctx.nested("llm.agent.run", text, work=lambda inner: self.run(inner, text))
 
     @method(effect="spend")
     async def run_with_context(

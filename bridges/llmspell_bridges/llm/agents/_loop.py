@@ -128,17 +128,23 @@ class Loop(agents.RunHooks[None]):
 
     async def _ask(self, agent: Agent, request: CompletionRequest) -> CompletionResponse:
         try:
-            answer = await self._answer(agent, request)
+            answer = await self._ctx.nested(
+                "llm.complete" if self._sink is None else "llm.stream",
+                request,
+                work=lambda inner: self._answer(inner, agent, request),
+            )
         except (BridgeError, BudgetExceeded) as error:
             self._failure = error
             raise
         self.tally.add(answer)
         return answer
 
-    async def _answer(self, agent: Agent, request: CompletionRequest) -> CompletionResponse:
+    async def _answer(
+        self, ctx: CallContext, agent: Agent, request: CompletionRequest
+    ) -> CompletionResponse:
         if self._sink is None:
-            return await agent.models.complete(self._ctx, request)
-        async for item in agent.models.stream(self._ctx, request):
+            return await agent.models.complete(ctx, request)
+        async for item in agent.models.stream(ctx, request):
             if isinstance(item, End):
                 return item.value
             if item.content is not msgspec.UNSET:
@@ -161,7 +167,13 @@ class Loop(agents.RunHooks[None]):
         """What the model is told of a tool that it asked for. Errors are for the model, too."""
         arguments = _arguments(raw)
         try:
-            output, ok = _text(await self._call(tool, arguments)), True
+            found = await self._ctx.nested(
+                tool.method,
+                tool.name,
+                arguments,
+                work=lambda inner: self._call(inner, tool, arguments),
+            )
+            output, ok = _text(found), True
         except BridgeError as error:
             output, ok = f"error: {error.kind}: {error.message}", False
         except BudgetExceeded as error:
@@ -170,23 +182,24 @@ class Loop(agents.RunHooks[None]):
         self.tally.used(tool.name, arguments, output, ok=ok)
         return output
 
-    async def _call(self, tool: Tool, arguments: Any) -> Any:
+    async def _call(self, ctx: CallContext, tool: Tool, arguments: Any) -> Any:
         from ._agent import Delegate
 
+        ctx.note(tool=tool.name)
         if isinstance(tool, Delegate):
             checked = await tool.check(arguments)
-            inner = Loop(self._ctx)
+            inner = Loop(ctx)
             try:
                 answer, _ = await inner.run(tool.agent, [], checked)
             finally:
                 self.tally.include(inner.tally)
             return answer.content
         if tool.source == "spell":  # it waits for the spell, whose time is the run's
-            return await tool.call(self._ctx, arguments)
-        seconds = self._ctx.call_timeout()
+            return await tool.call(ctx, arguments)
+        seconds = ctx.call_timeout()
         try:
             async with asyncio.timeout(seconds):
-                return await tool.call(self._ctx, arguments)
+                return await tool.call(ctx, arguments)
         except TimeoutError:
             message = f"{tool.name}: no result within {seconds:g} s"
             raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None

@@ -1,0 +1,54 @@
+-- llmspell-supervisor run examples/extract-to-sql.lua --config shop.toml --allow-bridge llm --allow-bridge sql --param letter="Please send two owls and a toad to Ada."
+-- What a text says, as data by a JSON Schema, and from there into a table. In shop.toml:
+--   [sql.databases.shop]
+--   url = "sqlite:////home/me/shop.db"
+--   mode = "write"
+--   tables = ["orders"]
+-- The table: CREATE TABLE orders (customer TEXT, animal TEXT, count INTEGER)
+local order = llm.complete({
+    messages = {
+        {role = "system", content = "Extract the order from the letter."},
+        {role = "user", content = params.letter}
+    },
+    schema = {
+        type = "object",
+        properties = {
+            customer = {type = "string", maxLength = 80},
+            items = {
+                type = "array",
+                minItems = 1,
+                items = {
+                    type = "object",
+                    properties = {
+                        animal = {type = "string", maxLength = 40},
+                        count = {type = "integer", minimum = 1}
+                    },
+                    required = {"animal", "count"},
+                    additionalProperties = false
+                }
+            }
+        },
+        required = {"customer", "items"},
+        additionalProperties = false
+    }
+}).data
+
+-- Values go by parameters and never into the text of a statement: a model wrote them.
+for _, item in ipairs(order.items) do
+    sql.execute("shop", "INSERT INTO orders (customer, animal, count) VALUES (:customer, :animal, :count)", {
+        customer = order.customer,
+        animal = item.animal,
+        count = item.count
+    })
+end
+
+local found = sql.query(
+    "shop",
+    "SELECT animal, count FROM orders WHERE customer = :customer ORDER BY animal",
+    {customer = order.customer}
+)
+for _, row in ipairs(found.rows) do
+    console.log(order.customer .. " ordered " .. row.count .. " x " .. row.animal)
+end
+
+return #found.rows
