@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from llmspell_testkit import exact
 from tests.e2e.cross_engine import (
     agents,
     console,
@@ -39,7 +40,7 @@ from tests.e2e.cross_engine import (
     world,
 )
 from tests.e2e.cross_engine.case import Case, Failed
-from tests.e2e.cross_engine.stage import Outcome, Stage, exact, open_stage
+from tests.e2e.cross_engine.stage import Outcome, Stage, open_stage
 
 THEMES = (
     values_out,
