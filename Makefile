@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test test-all lint format attacks harness ablation soak docs bench speed fuzz fuzz-guided mutants lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak docs bench speed crosscheck fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -83,12 +83,16 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code
 	@PYTHONPATH=. $(BIN)/python tests/security/ledger.py
 	PYTHONPATH=. $(BIN)/python -m tests.support.syscalls_page
 	PYTHONPATH=. $(BIN)/python -m tests.support.reference_page
+	PYTHONPATH=. $(BIN)/python -m tests.support.compatibility_page
 
 bench: $(VENV)/.run $(TOOLS)/.tools ## Measure start-up beside python, node and deno
 	@$(BIN)/python benchmarks/startup.py --deno $(TOOLS)/bin/deno $(ARGS)
 
 speed: $(VENV)/.dev $(TOOLS)/.tools ## Measure runs and calls beside peers and floors [PEERS=their python] [ARGS=--quick]
 	@$(BIN)/python -m benchmarks.speed --deno $(TOOLS)/bin/deno $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+crosscheck: $(VENV)/.dev ## Compare the languages on 2,000 programs and 20,000 values [ARGS="--seed 7"]
+	@PYTHONPATH=. $(BIN)/python -m tests.testkit.crosscheck $(ARGS)
 
 fuzz: $(VENV)/.dev ## Feed the host 100 million mutated frames, on all cores [FRAMES=...]
 	@PYTHONPATH=. $(BIN)/python -m tests.protocol.fuzz --frames $(FRAMES) $(ARGS)

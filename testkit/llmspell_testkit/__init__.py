@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._cases import Case, CaseError, load_cases, load_column
     from ._clock import Clock
     from ._compare import assert_same_everywhere, exact
+    from ._compatibility import compatibility_page
     from ._echo import EchoBridge
     from ._environment import Environment
     from ._recording_bridge import InTurn, RecordedCall, RecordingBridge
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
         IntegrationContract,
         PolicyContract,
     )
+    from .model_script import ModelScript
     from .model_server import ModelServer
+    from .strategies import programs, values
 
 _HOMES: Final = {
     "BridgeContract": "contracts",
@@ -43,16 +46,20 @@ _HOMES: Final = {
     "InTurn": "_recording_bridge",
     "Integration": "contracts",
     "IntegrationContract": "contracts",
+    "ModelScript": "model_script",
     "ModelServer": "model_server",
     "PolicyContract": "contracts",
     "RecordedCall": "_recording_bridge",
     "RecordingBridge": "_recording_bridge",
     "Stage": "_stage",
     "assert_same_everywhere": "_compare",
+    "compatibility_page": "_compatibility",
     "exact": "_compare",
     "load_cases": "_cases",
     "load_column": "_cases",
+    "programs": "strategies",
     "run_without_worker": "_bridge_host",
+    "values": "strategies",
 }
 
 __all__ = [
@@ -69,16 +76,20 @@ __all__ = [
     "InTurn",
     "Integration",
     "IntegrationContract",
+    "ModelScript",
     "ModelServer",
     "PolicyContract",
     "RecordedCall",
     "RecordingBridge",
     "Stage",
     "assert_same_everywhere",
+    "compatibility_page",
     "exact",
     "load_cases",
     "load_column",
+    "programs",
     "run_without_worker",
+    "values",
 ]
 
 
