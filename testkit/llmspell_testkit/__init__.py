@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._environment import Environment
     from ._recording_bridge import InTurn, RecordedCall, RecordingBridge
     from ._stage import Stage
+    from .chaos import Chaos, ChaosReport, Plan
     from .contracts import (
         BridgeContract,
         EngineContract,
@@ -37,6 +38,8 @@ _HOMES: Final = {
     "BridgeHost": "_bridge_host",
     "Case": "_cases",
     "CaseError": "_cases",
+    "Chaos": "chaos",
+    "ChaosReport": "chaos",
     "Clock": "_clock",
     "EchoBridge": "_echo",
     "EngineContract": "contracts",
@@ -48,6 +51,7 @@ _HOMES: Final = {
     "IntegrationContract": "contracts",
     "ModelScript": "model_script",
     "ModelServer": "model_server",
+    "Plan": "chaos",
     "PolicyContract": "contracts",
     "RecordedCall": "_recording_bridge",
     "RecordingBridge": "_recording_bridge",
@@ -67,6 +71,8 @@ __all__ = [
     "BridgeHost",
     "Case",
     "CaseError",
+    "Chaos",
+    "ChaosReport",
     "Clock",
     "EchoBridge",
     "EngineContract",
@@ -78,6 +84,7 @@ __all__ = [
     "IntegrationContract",
     "ModelScript",
     "ModelServer",
+    "Plan",
     "PolicyContract",
     "RecordedCall",
     "RecordingBridge",
