@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from llmspell_supervisor import Spell
@@ -41,9 +42,14 @@ class Environment:
         os.environ["HOME"] = str(self.folder)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Undo all of it, the last first, also when some of it fails."""
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     def _restore(self) -> None:
         os.environ.clear()

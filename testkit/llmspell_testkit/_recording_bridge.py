@@ -30,12 +30,17 @@ class RecordingBridge(Bridge):
     """A bridge called `name` with a method for each of `answers`.
 
     An answer is a value; an exception, which is raised; several `InTurn`, one a call; or
-    a function of the arguments, which may be `async`. Methods take any values, up to eight.
+    a function of the arguments, which may be `async`. Methods take any values, up to eight. Raises
+    `ValueError` for a method that would hide something of the bridge's own, such as `close`.
     """
 
     name = "recording"
 
     def __new__(cls, name: str, /, **answers: Any) -> Self:
+        if taken := [each for each in answers if hasattr(cls, each) or each == "calls"]:
+            raise ValueError(
+                f"a bridge has a '{taken[0]}' of its own: give the method another name"
+            )
         methods = {each: _method(each) for each in answers}
         made = type("RecordingBridge", (cls,), {"name": name, **methods})
         return super().__new__(made)
@@ -46,7 +51,7 @@ class RecordingBridge(Bridge):
         """In the order in which they began."""
         self._answers = answers
 
-    async def answer(self, called: RecordedCall) -> Any:
+    async def _give(self, called: RecordedCall) -> Any:
         """Note a call and find its answer."""
         self.calls.append(called)
         found = self._answers[called.method]
@@ -87,7 +92,7 @@ def _method(name: str) -> Callable[..., Any]:
         h: Any = msgspec.UNSET,
     ) -> Any:
         given = [value for value in (a, b, c, d, e, f, g, h) if value is not msgspec.UNSET]
-        return await self.answer(RecordedCall(name, tuple(given)))
+        return await self._give(RecordedCall(name, tuple(given)))
 
     call.__name__ = name
     call.__code__ = call.__code__.replace(co_name=name)

@@ -81,6 +81,12 @@ def test_a_recording_bridge_raises_what_it_is_told_and_runs_out_of_answers() -> 
         run_without_worker(bridge, "weather.twice")
 
 
+def test_a_recording_bridge_keeps_what_is_its_own() -> None:
+    for name in ("close", "calls", "name"):
+        with pytest.raises(ValueError, match=f"has a '{name}' of its own"):
+            RecordingBridge("one", **{name: 1})
+
+
 def test_two_recording_bridges_have_each_their_own_methods() -> None:
     one, other = RecordingBridge("one", a=1), RecordingBridge("other", b=2)
     assert (one.name, other.name) == ("one", "other")
