@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from llmspell_supervisor import LogEntry, Policy, Spell, Supervisor
+from llmspell_testkit import Stage
 
 if TYPE_CHECKING:
     from llmspell_supervisor import RunReport
@@ -26,22 +27,17 @@ BOMBS = {
 }
 
 
-def run(engine: str, source: str, **policy: object) -> RunReport:
-    async def once() -> RunReport:
-        async with Supervisor() as supervisor:
-            spell = Spell.from_text(source, engine, f"spell.{engine}")
-            return await supervisor.run(spell, policy=Policy(**policy))  # type: ignore[arg-type]
-
-    return asyncio.run(once())
-
-
 @pytest.mark.undisturbed
 @pytest.mark.parametrize("engine", ["lua", "javascript"])
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize("limit", ["cpu", "timeout"])
-def test_a_bomb_dies_near_its_deadline(bomb: str, limit: str, engine: str) -> None:
+def test_a_bomb_dies_near_its_deadline(
+    llmspell_stage: Stage, bomb: str, limit: str, engine: str
+) -> None:
     lua, javascript = BOMBS[bomb]
-    report = run(engine, lua if engine == "lua" else javascript, **{limit: 0.3})
+    source = lua if engine == "lua" else javascript
+    policy: dict[str, Any] = {limit: 0.3}
+    report = llmspell_stage.run(source, engine, **policy)
     assert report.verdict == ("cpu_limit" if limit == "cpu" else "wall_limit")
     used = report.usage.cpu if limit == "cpu" else report.usage.wall
     # 100 ms is what is promised on an idle machine; the suite may share two cores.
