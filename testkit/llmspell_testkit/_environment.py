@@ -13,7 +13,7 @@ from typing import Self
 
 from llmspell_supervisor import Spell
 
-_OURS = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_")
+_OURS = ("LLMSPELL_", "OPENAI_", "ANTHROPIC_", "LITELLM_", "XDG_")
 """Prefixes of variables that a developer may have set and a test must not depend on."""
 
 
