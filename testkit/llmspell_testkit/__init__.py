@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._echo import EchoBridge
     from ._environment import Environment
     from ._recording_bridge import InTurn, RecordedCall, RecordingBridge
+    from ._speed import Speed, assert_no_slower, measure, measure_case
     from ._stage import Stage
     from .chaos import Chaos, ChaosReport, Plan
     from .contracts import (
@@ -55,12 +56,16 @@ _HOMES: Final = {
     "PolicyContract": "contracts",
     "RecordedCall": "_recording_bridge",
     "RecordingBridge": "_recording_bridge",
+    "Speed": "_speed",
     "Stage": "_stage",
+    "assert_no_slower": "_speed",
     "assert_same_everywhere": "_compare",
     "compatibility_page": "_compatibility",
     "exact": "_compare",
     "load_cases": "_cases",
     "load_column": "_cases",
+    "measure": "_speed",
+    "measure_case": "_speed",
     "programs": "strategies",
     "run_without_worker": "_bridge_host",
     "values": "strategies",
@@ -88,12 +93,16 @@ __all__ = [
     "PolicyContract",
     "RecordedCall",
     "RecordingBridge",
+    "Speed",
     "Stage",
+    "assert_no_slower",
     "assert_same_everywhere",
     "compatibility_page",
     "exact",
     "load_cases",
     "load_column",
+    "measure",
+    "measure_case",
     "programs",
     "run_without_worker",
     "values",

@@ -16,13 +16,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .model_server import Answer, Bytes, Flood, Gate, Hangup, ModelServer, Refusal, Scripted
+
+Kind = Literal["success", "error", "edge", "load"]
+"""Sets of answers for tests that want all of a kind: `ModelScript.of`."""
 
 
 class ModelScript:
     """What one model says, in order. Each method adds an answer and returns the script."""
+
+    @classmethod
+    def of(cls, kind: Kind, model: str) -> Self:
+        """What providers are known to say: well, in errors, at the edges, and a great deal of it."""
+        script = cls(model)
+        match kind:
+            case "success":
+                script.says("Hello").streams("one ", "two").calls("weather", {"city": "Bern"})
+            case "error":
+                for status in (400, 401, 403, 404, 429, 500, 503):
+                    script.fails(status, retry_after=1 if status == 429 else None)
+                script.hangs_up()
+            case "edge":
+                script.says("").says("\0 \u2028 🌍 <|endoftext|>").says("x", tokens=(0, 0))
+                script.calls("weather", {}).garbles().garbles(b"<html>", "text/html")
+                script.streams("cut", " off", cut_after=1)
+            case "load":
+                script.says("x" * 1_000_000).streams(*["word "] * 2_000)
+        return script
 
     def __init__(self, model: str) -> None:
         self.model = model

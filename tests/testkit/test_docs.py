@@ -18,7 +18,7 @@ FILE = re.compile(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTAL
 @pytest.mark.slow
 def test_the_examples_pass_as_they_stand(tmp_path: Path) -> None:
     files = dict(FILE.findall(PAGE.read_text()))
-    assert len(files) == 7
+    assert len(files) == 8
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]

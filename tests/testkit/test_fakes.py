@@ -24,6 +24,7 @@ from llmspell_testkit import (
     Stage,
     run_without_worker,
 )
+from llmspell_testkit.model_script import Kind
 from llmspell_testkit.model_server import Gate, ModelServer
 
 
@@ -203,6 +204,21 @@ def test_a_script_is_said_in_its_order_and_what_was_asked_is_known() -> None:
         assert server.asked("m")[:3] == ["a", "b", "c"]
         assert server.left("m") == 0
         assert ask(server, **question("d"))["choices"][0]["message"]["content"] == "d"
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "good"), [("success", 3, 3), ("error", 8, 0), ("edge", 7, 5), ("load", 2, 2)]
+)
+def test_there_are_sets_of_answers_of_each_kind(kind: Kind, count: int, good: int) -> None:
+    with ModelScript.of(kind, "m").server() as server:
+        assert server.left("m") == count
+        answered = 0
+        for _ in range(count):
+            try:
+                answered += bool(ask(server, **question("a")).get("choices"))
+            except (httpx.HTTPError, json.JSONDecodeError):
+                continue
+        assert (server.left("m"), answered) == (0, good)
 
 
 def test_faults_of_a_script_reach_the_client() -> None:
