@@ -133,7 +133,7 @@ class StormySupervisor(Supervisor):
     def _open_audit(self) -> AuditLog | None:
         log = super()._open_audit()
         if log is not None:
-            log.__class__ = StormyLog
+            log.__class__ = StormyLog  # opened by the supervisor's own rules, and the same since
             assert isinstance(log, StormyLog)
             log.weather = self._weather
         return log

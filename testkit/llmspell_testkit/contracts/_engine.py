@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pytest
 from msgspec import Struct
@@ -55,7 +55,7 @@ class EngineUnderTest(Struct, frozen=True):
         return self.cases[name]
 
 
-def _named(*themes: str) -> list[pytest.param]:  # type: ignore[valid-type]
+def _named(*themes: str) -> list[Any]:
     return [
         pytest.param(case.name, id=f"{case.theme}: {case.name}")
         for case in _CASES.values()
