@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test thorough test-all lint format attacks harness ablation soak late-effects docs bench bench-compare leaks fuzz fuzz-guided mutants lock wheel clean
+.PHONY: help run test thorough test-all lint format attacks harness ablation soak late-effects docs bench bench-compare leaks crosscheck fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -91,6 +91,7 @@ docs: $(VENV)/.dev ## Write the pages that are made from the code
 	@PYTHONPATH=. $(BIN)/python tests/security/ledger.py
 	PYTHONPATH=. $(BIN)/python -m tests.support.syscalls_page
 	PYTHONPATH=. $(BIN)/python -m tests.support.reference_page
+	PYTHONPATH=. $(BIN)/python -m tests.support.compatibility_page
 
 bench: $(VENV)/.dev $(TOOLS)/.tools $(PEERS)/.done ## Measure beside peers and floors, under a quarter of an hour [ARGS=--quick]
 	@$(BIN)/python -m benchmarks.speed --deno $(TOOLS)/bin/deno --peers $(PEERS) \
@@ -102,6 +103,9 @@ bench-compare: $(VENV)/.dev ## Measure this tree beside another commit, in turns
 
 leaks: $(VENV)/.dev ## Run a hundred thousand trivial spells through the pool, and see what stays [ARGS="--runs 5000"]
 	@$(BIN)/python -m benchmarks.leaks $(ARGS)
+
+crosscheck: $(VENV)/.dev ## Compare the languages on 2,000 programs and 20,000 values [ARGS="--seed 7"]
+	@PYTHONPATH=. $(BIN)/python -m tests.testkit.crosscheck $(ARGS)
 
 fuzz: $(VENV)/.dev ## Feed the host 100 million mutated frames, on all cores [FRAMES=...]
 	@PYTHONPATH=. $(BIN)/python -m tests.protocol.fuzz --frames $(FRAMES) $(ARGS)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import sys
+import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ._clock import off_the_clock
 from ._errors import BridgeError
+
+_one_at_a_time: Final = threading.Lock()
+"""Held while something is imported. Two threads that import what needs each other are given modules that
+are not complete, so that neither waits for ever; what then fails looks as if it were not installed."""
+
+_complete: Final[set[str]] = set()
+"""What has been imported to its end; `sys.modules` holds a module as soon as its import begins."""
 
 
 @contextlib.contextmanager
@@ -18,7 +25,7 @@ def extra(name: str) -> Iterator[None]:
     """Turn a missing library into the error that says which extra brings it."""
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         missing = (error.name or "a library").partition(".")[0]
         message = f"{missing} is not installed: pip install 'llmspell-supervisor[{name}]'"
         raise BridgeError("Configuration", message) from None
@@ -30,7 +37,14 @@ async def imported(name: str, *modules: str) -> list[Any]:
     Raises `BridgeError` of kind `Configuration` when one is not installed.
     """
     with extra(name):
-        if all(module in sys.modules for module in modules):
+        if _complete.issuperset(modules):
             return [importlib.import_module(module) for module in modules]
         with off_the_clock():
-            return await asyncio.to_thread(lambda: [importlib.import_module(m) for m in modules])
+            return await asyncio.to_thread(_import, modules)
+
+
+def _import(modules: tuple[str, ...]) -> list[Any]:
+    with _one_at_a_time:
+        found = [importlib.import_module(module) for module in modules]
+    _complete.update(modules)
+    return found

@@ -98,6 +98,8 @@ class Answer:
     """Close the connection after so many pieces of a stream."""
     usage: bool = True
     """Whether the answer says what it used."""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    """One for each text that is to be embedded; made of its length, if there are none."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,17 @@ class ModelServer:
             self._queues.clear()
             self.requests.clear()
             self.busiest = self.busy
+
+    def asked(self, model: str) -> list[str]:
+        """The last user message of each request to a model, in the order in which they came."""
+        with self._lock:
+            bodies = [r.body for r in self.requests if r.body.get("model") == model]
+        return [_echo(body).text or "" for body in bodies]
+
+    def left(self, model: str) -> int:
+        """Answers of a model that nobody has asked for yet."""
+        with self._lock:
+            return len(self._queues[model])
 
     def take(self, received: Received) -> Scripted:
         """Record a request and find its answer; called by the server's threads."""
@@ -439,9 +452,10 @@ def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
 def _embeddings(body: dict[str, Any], answer: Answer) -> dict[str, Any]:
     given = body["input"]
     inputs = [given] if isinstance(given, str) else given
+    vectors = answer.vectors or tuple((float(len(text)), 0.5, -1.0) for text in inputs)
     data = [
-        {"object": "embedding", "index": i, "embedding": [float(len(text)), 0.5, -1.0]}
-        for i, text in enumerate(inputs)
+        {"object": "embedding", "index": i, "embedding": list(vector)}
+        for i, vector in enumerate(vectors)
     ]
     usage = {"prompt_tokens": answer.prompt_tokens, "total_tokens": answer.prompt_tokens}
     return {"object": "list", "model": body["model"], "data": data, "usage": usage}

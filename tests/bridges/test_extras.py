@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmspell_bridges import BridgeError, load
+from llmspell_bridges._extras import imported
 from tests.bridges.host import Host
 
 CALLS: dict[str, tuple[str, dict[str, Any], str, tuple[Any, ...]]] = {
@@ -34,6 +37,38 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(
     assert caught.value.kind == "Configuration"
     remedy = f"{library} is not installed: pip install 'llmspell-supervisor[data]'"
     assert caught.value.message == remedy
+
+
+def test_libraries_are_imported_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that import at once are given modules which are not complete."""
+    body = "import meeting\nmeeting.come()\n"
+    (tmp_path / "first_library.py").write_text(body)
+    (tmp_path / "second_library.py").write_text(body)
+    (tmp_path / "meeting.py").write_text(
+        "import threading\nhere = threading.Lock()\nmet = []\n"
+        "def come():\n"
+        "    met.append(not here.acquire(blocking=False))\n"
+        "    threading.Event().wait(0.05)\n"  # room for somebody else to come
+        "    if here.locked(): here.release()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def both() -> None:
+        await asyncio.gather(imported("data", "first_library"), imported("data", "second_library"))
+
+    asyncio.run(both())
+    assert sys.modules["meeting"].met == [False, False]
+
+
+def test_a_library_that_is_broken_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_library.py").write_text("from os import no_such_thing\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ImportError, match="no_such_thing"):
+        asyncio.run(imported("data", "broken_library"))
 
 
 def test_a_bridge_imports_its_libraries_only_when_it_is_called() -> None:

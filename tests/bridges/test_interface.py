@@ -21,6 +21,7 @@ from llmspell_bridges import (
     method,
 )
 from llmspell_protocol import Binding
+from llmspell_testkit import Clock as Time
 from tests.bridges.host import Host, pack
 
 CANARY = "sk-canary-0123456789"
@@ -102,10 +103,10 @@ class Clock(Bridge):
         return CANARY
 
 
-def failure(host: Host, name: str, *args: Any) -> BridgeError:
+def failure(host: Host, name: str, *args: Any, time: Time | None = None) -> BridgeError:
     """The error of a call."""
     with pytest.raises(BridgeError) as caught:
-        host.run(lambda: host.call(name, *args))
+        host.run(lambda: host.call(name, *args), clock=time)
     return caught.value
 
 
@@ -200,8 +201,10 @@ def test_arguments_that_do_not_fit_name_the_field(
 
 
 def test_a_call_that_takes_too_long_is_a_timeout_with_its_duration() -> None:
-    error = failure(Host(Clock(), request_timeout=0.05), "clock.forever")
-    assert (error.kind, error.duration, error.retryable) == ("Timeout", 0.05, True)
+    time = Time()
+    error = failure(Host(Clock(), request_timeout=30), "clock.forever", time=time)
+    assert (error.kind, error.duration, error.retryable) == ("Timeout", 30, True)
+    assert time.now == pytest.approx(30)
 
 
 def test_a_call_never_outlasts_the_run() -> None:
@@ -212,9 +215,9 @@ def test_a_call_never_outlasts_the_run() -> None:
 
 
 def test_a_stream_that_falls_silent_is_a_timeout() -> None:
-    host = Host(Clock(), request_timeout=0.05)
+    host = Host(Clock(), request_timeout=30)
     with pytest.raises(BridgeError) as caught:
-        host.run(lambda: host.drain("clock.silence"))
+        host.run(lambda: host.drain("clock.silence"), clock=Time())
     assert caught.value.kind == "Timeout"
 
 

@@ -1,4 +1,4 @@
-"""The wheel holds the five packages and their data, and works without the source tree."""
+"""The wheel holds the six packages and their data, and works without the source tree."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PACKAGES = {
     "llmspell_bridges": ROOT / "bridges",
     "llmspell_supervisor": ROOT / "supervisor",
     "llmspell_harness": ROOT / "harness",
+    "llmspell_testkit": ROOT / "testkit",
 }
 
 
@@ -29,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_every_file_of_the_five_packages_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_every_file_of_the_six_packages_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
 
 from llmspell_bridges import Bridge, BridgeConfig, CallContext, method
-from llmspell_supervisor import ConfigError, Policy, RunReport, Spell, Supervisor, Usage
+from llmspell_supervisor import ConfigError, Policy, Usage
 from llmspell_supervisor._budget import RunBudget
+from llmspell_testkit import Stage
 
 
 class Desk(Bridge):
@@ -50,16 +52,11 @@ CONCURRENT = 64
 """As many calls as a run can have open (`max_concurrent`)."""
 
 
-def run(source: str, engine: str, **policy: Any) -> tuple[RunReport, Desk]:
+@pytest.fixture
+def desk(llmspell_stage: Stage) -> Iterator[Desk]:
     bridge = Desk()
-
-    async def once() -> RunReport:
-        async with Supervisor() as supervisor:
-            supervisor.bridges.add(bridge)
-            spell = Spell.from_text(source, engine, "a")
-            return await supervisor.run(spell, policy=Policy(**policy))
-
-    return asyncio.run(once()), bridge
+    with llmspell_stage.having(bridge):
+        yield bridge
 
 
 @pytest.mark.parametrize(
@@ -77,9 +74,14 @@ def run(source: str, engine: str, **policy: Any) -> tuple[RunReport, Desk]:
     ],
 )
 def test_who_uses_what_is_not_granted_is_told_which_flag_grants_it(
-    engine: str, source: str, grants: tuple[str, ...], missing: str
+    llmspell_stage: Stage,
+    desk: Desk,
+    engine: str,
+    source: str,
+    grants: tuple[str, ...],
+    missing: str,
 ) -> None:
-    report, _ = run(source, engine, allow_bridges=grants)
+    report = llmspell_stage.run(source, engine, allow_bridges=grants)
     assert report.verdict == "script_error"
     assert report.problem is not None
     assert report.problem.line == 2
@@ -94,16 +96,18 @@ def test_who_uses_what_is_not_granted_is_told_which_flag_grants_it(
         "desk.read_page() error('desk')",  # granted
     ],
 )
-def test_other_errors_get_no_such_hint(source: str) -> None:
-    report, _ = run(source, "lua", allow_bridges=("desk.read_page",))
+def test_other_errors_get_no_such_hint(llmspell_stage: Stage, desk: Desk, source: str) -> None:
+    report = llmspell_stage.run(source, "lua", allow_bridges=("desk.read_page",))
     assert report.verdict == "script_error"
     assert report.problem is not None
     assert "not granted" not in report.problem.hint
 
 
-def test_a_grant_of_a_method_that_there_is_not_is_refused_with_the_nearest() -> None:
+def test_a_grant_of_a_method_that_there_is_not_is_refused_with_the_nearest(
+    llmspell_stage: Stage, desk: Desk
+) -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'desk\.read_page'") as caught:
-        run("return 1", "lua", allow_bridges=("desk.read_pages",))
+        llmspell_stage.run("return 1", "lua", allow_bridges=("desk.read_pages",))
     assert "desk.spend" in caught.value.hint
 
 
@@ -121,9 +125,14 @@ def test_a_grant_of_a_method_that_there_is_not_is_refused_with_the_nearest() -> 
     ids=["tokens", "cost", "calls"],
 )
 def test_a_hundred_calls_at_once_overrun_no_budget(
-    arguments: str, limits: dict[str, Any], verdict: str, fit: int
+    llmspell_stage: Stage,
+    desk: Desk,
+    arguments: str,
+    limits: dict[str, Any],
+    verdict: str,
+    fit: int,
 ) -> None:
-    report, desk = run(
+    report = llmspell_stage.run(
         f"await Promise.all(Array.from({{length: 100}}, () => desk.spend({arguments})))",
         "javascript",
         **{

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from .._embedding import Embedder
 from .._kept import owner, state_directory
+from .._private_file import make_private_file, set_up
 from .._threads import Job, Threads
 from ._request import conversation
 from ._types import CompletionRequest, CompletionResponse, ResponseMetadata, TokenUsage
@@ -140,9 +141,10 @@ class Cache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         path = os.path.join(state_directory(self._config, "llm.cache.directory"), FILE)
         # Made here and not by SQLite, so that it belongs to its owner alone.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private_file(path)
         with contextlib.closing(sqlite3.connect(path, timeout=BUSY, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
+            with set_up:
+                db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = OFF")  # what a crash loses is asked for again
             db.executescript(_SCHEMA)
             yield db

@@ -11,6 +11,7 @@ from typing import Any, Final
 from llmspell_protocol import ValueRejected, pack, unpack
 
 from .._errors import BridgeError
+from .._private_file import make_private_file, set_up
 from .._threads import Job
 from ._config import MemoryConfig
 
@@ -128,10 +129,11 @@ class Store:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         # Made here and not by SQLite, so that it belongs to its owner alone.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private_file(self._path)
         connect = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
         with contextlib.closing(connect) as db:
-            db.execute("PRAGMA journal_mode = WAL")
+            with set_up:
+                db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # safe with WAL: a crash loses no consistency
             db.executescript(_SCHEMA)
             yield db

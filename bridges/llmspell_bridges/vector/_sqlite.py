@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .._errors import BridgeError
+from .._private_file import make_private_file, set_up
 from .._threads import Job
 from ._config import StoreConfig
 from ._filter import Condition
@@ -149,14 +150,15 @@ class SqliteStore:
         import sqlite_vec  # type: ignore[import-untyped]
 
         # Made here and not by SQLite, so that it belongs to its owner alone.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_private_file(self._path)
         with contextlib.closing(apsw.Connection(self._path)) as db:
             try:
                 db.set_busy_timeout(BUSY)
                 db.enable_load_extension(enable=True)
                 db.load_extension(sqlite_vec.loadable_path())
                 db.enable_load_extension(enable=False)
-                db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+                with set_up:
+                    db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
                 pages = self._config.max_total // db.execute("PRAGMA page_size").get
                 db.execute(f"PRAGMA max_page_count = {pages}")
                 db.set_progress_handler(lambda: self._job.given_up, STEPS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmspell_testkit._echo import ALL_FIELDS
 from tests.e2e.cross_engine.case import Case, Differs, Failed, caught, fails, gives
-from tests.e2e.cross_engine.echo_bridge import ALL_FIELDS
 
 OWN_WORDS = "each engine words its own errors"
 
@@ -64,18 +64,6 @@ assert FULL.message == ALL_FIELDS.message
 KINDS = ("Provider", "Configuration", "Validation", "Network", "Serialization", "Timeout")
 
 CASES = (
-    fails(
-        "a thrown error",
-        '\nerror("it broke")',
-        '\nthrow new Error("it broke")',
-        Failed(message="it broke", line=2),
-    ),
-    fails(
-        "a thrown error inside a function",
-        'local function f()\n  error("deep")\nend\nlocal x = 1\nf()',
-        'function f() {\n  throw new Error("deep")\n}\nconst x = 1;\nf()',
-        Failed(message="deep", line=2),
-    ),
     fails(
         "a thrown error of several lines",
         'error("one\\ntwo")',

@@ -58,28 +58,6 @@ CASES = (
         1,
     ),
     gives(
-        "waiting at the top",
-        "local x = echo.say(20) return x + echo.say(1)",
-        "const x = await echo.say(20); return x + await echo.say(1)",
-        21,
-    ),
-    gives(
-        "what is called and not waited for is returned all the same",
-        "return echo.say(3)",
-        "return echo.say(3)",
-        3,
-    ),
-    gives(
-        "functions, closures and recursion",
-        "local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end "
-        "local function counter() local n = 0 return function() n = n + 1 return n end end "
-        "local c = counter() c() return {fib(15), c()}",
-        "const fib = (n) => n < 2 ? n : fib(n - 1) + fib(n - 2); "
-        "const counter = () => { let n = 0; return () => ++n }; const c = counter(); c(); "
-        "return [fib(15), c()]",
-        [610, 2],
-    ),
-    gives(
         "text can be searched and replaced",
         'return {(("a-b-c"):gsub("-", "+")), ("hello"):upper(), ("x=1"):match("(%d)")}',
         'return ["a-b-c".replaceAll("-", "+"), "hello".toUpperCase(), "x=1".match(/(\\d)/)[1]]',

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +15,10 @@ from typing import Any
 import pytest
 
 from llmspell_supervisor import Config, Policy, Problem, RunReport, Spell, Supervisor
+from llmspell_testkit import EchoBridge, exact
 from llmspell_testkit.model_server import ModelServer, Received
 from tests.e2e.cross_engine.case import Case, Failed, Language
 from tests.e2e.cross_engine.data_stage import data_settings
-from tests.e2e.cross_engine.echo_bridge import EchoBridge
 from tests.e2e.cross_engine.puppet_bridge import PuppetBridge
 from tests.support.mcp_servers import ledger
 from tests.support.search_server import SearchServer
@@ -127,16 +126,6 @@ def _failed(problem: Problem | None) -> Failed | None:
         field=error.field,
         duration=error.duration,
     )
-
-
-def exact(value: Any) -> str:
-    """A value as text that tells types and signs apart and does not depend on the order of keys."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {exact(v)}" for k, v in sorted(value.items())) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(exact, value)) + "]"
-    assert not isinstance(value, float) or math.isfinite(value)
-    return repr(value)
 
 
 def _replies() -> dict[str, Reply]:

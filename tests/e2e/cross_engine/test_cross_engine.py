@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from llmspell_testkit import exact
 from tests.e2e.cross_engine import (
     agents,
     console,
@@ -42,7 +43,7 @@ from tests.e2e.cross_engine import (
     wrong_types,
 )
 from tests.e2e.cross_engine.case import Case, Failed
-from tests.e2e.cross_engine.stage import LANGUAGES, Outcome, Stage, exact, open_stage
+from tests.e2e.cross_engine.stage import LANGUAGES, Outcome, Stage, open_stage
 
 THEMES = (
     values_out,

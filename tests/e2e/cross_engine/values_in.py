@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmspell_testkit._echo import GIFTS
 from tests.e2e.cross_engine.case import Case, Differs, Failed, caught, gives
-from tests.e2e.cross_engine.echo_bridge import GIFTS
 
 EVERYTHING: dict[str, Any] = {
     "null": None,

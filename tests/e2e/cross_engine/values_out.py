@@ -22,23 +22,13 @@ NOT_UNICODE = Failed(
 )
 
 CASES = (
-    gives("no return at all is null", "local x = 1", "const x = 1", None),
     gives("a bare return is null", "return", "return", None),
     gives("nil and undefined are null", "return nil", "return undefined", None),
-    gives("null", "return json.null", "return null", None),
-    gives("true", "return true", "return true", True),
-    gives("false", "return false", "return false", False),
     gives("zero", "return 0", "return 0", 0),
     gives("a small negative integer", "return -1", "return -1", -1),
     gives("one byte of integer", "return 255", "return 255", 255),
     gives("two bytes of integer", "return -32769", "return -32769", -32769),
     gives("four bytes of integer", "return 4294967296", "return 4294967296", 4294967296),
-    gives(
-        "the largest safe integer",
-        "return 9007199254740991",
-        "return 9007199254740991",
-        2**53 - 1,
-    ),
     gives(
         "the smallest safe integer",
         "return -9007199254740991",
@@ -51,17 +41,8 @@ CASES = (
         "return 9223372036854775807n",
         2**63 - 1,
     ),
-    gives(
-        "the smallest integer of 64 bits",
-        "return math.mininteger",
-        "return -9223372036854775808n",
-        -(2**63),
-    ),
     gives("an integer beyond 2^53", "return (1 << 53) + 1", "return 2n ** 53n + 1n", 2**53 + 1),
-    gives("a fraction", "return 0.1", "return 0.1", 0.1),
-    gives("a sum of fractions", "return 0.1 + 0.2", "return 0.1 + 0.2", 0.1 + 0.2),
     gives("a division with a remainder", "return 7 / 2", "return 7 / 2", 3.5),
-    gives("the smallest float", "return 5e-324", "return 5e-324", 5e-324),
     gives(
         "the largest float",
         "return 1.7976931348623157e308",
@@ -76,21 +57,6 @@ CASES = (
         1,
         differs=Differs(reason=ONE_NUMBER_TYPE, lua={"value": 1.0}),
     ),
-    gives(
-        "a division without a remainder",
-        "return 4 / 2",
-        "return 4 / 2",
-        2,
-        differs=Differs(reason=ONE_NUMBER_TYPE, lua={"value": 2.0}),
-    ),
-    gives(
-        "minus zero",
-        "return -0.0",
-        "return -0",
-        0,
-        differs=Differs(reason=ONE_NUMBER_TYPE + ", which has no sign", lua={"value": -0.0}),
-    ),
-    refused("NaN", "return 0 / 0", "return 0 / 0", "NaN and infinities cannot cross"),
     refused("infinity", "return math.huge", "return Infinity", "NaN and infinities cannot cross"),
     refused("-infinity", "return -1 / 0", "return -1 / 0", "NaN and infinities cannot cross"),
     refused(
@@ -121,7 +87,6 @@ CASES = (
         'return "\\u{1F30D}" + "🌍"',
         "🌍🌍",
     ),
-    gives("a NUL inside text", 'return "a\\0b"', 'return "a\\0b"', "a\0b"),
     gives("a NUL before text", 'return "\\0b"', 'return "\\0b"', "\0b"),
     gives(
         "text that looks like a mark of the wire",
@@ -147,22 +112,6 @@ CASES = (
         'return "\\u{2028}\\u{2029}\\u{FEFF}"',
         'return "\\u2028\\u2029\\uFEFF"',
         "\u2028\u2029\ufeff",
-    ),
-    gives(
-        "bytes that are no text",
-        'return "\\0\\255\\128"',
-        "return new Uint8Array([0, 255, 128])",
-        b"\0\xff\x80",
-    ),
-    gives(
-        "bytes that are text",
-        'return "abc"',
-        "return new Uint8Array([97, 98, 99])",
-        b"abc",
-        differs=Differs(
-            reason="Lua has one type for text and octets: valid UTF-8 is text",
-            lua={"value": "abc"},
-        ),
     ),
     gives(
         "no bytes",

@@ -72,6 +72,7 @@ CASES = (
             retryable=True,
             duration=0.05,
         ),
+        policy={"request_timeout": 0.5},  # Lua learns of it when its own call has ended
     ),
     wrong(
         "a kind of error that is not to be tried again",

@@ -14,6 +14,7 @@ from ..._context import CallContext
 from ..._errors import BridgeError
 from ..._interface import method
 from ..._objects import BridgeObject
+from ..._private_file import make_private_file
 from . import _library
 from ._types import Turn
 
@@ -119,7 +120,7 @@ def _open(identity: str, path: str) -> SQLiteSession:
     from agents import SQLiteSession
 
     if path != _MEMORY:  # before SQLite does, for others to read
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        make_private_file(path)
     try:
         session = SQLiteSession(identity, path)
     except sqlite3.Error as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 
 from llmspell_protocol import ErrorInfo, Fault, Invoke, ValueRejected, pack, unpack
+from llmspell_workers._session import HostError
 from llmspell_workers.containment import (
     SyscallPolicy,
     clocks,
@@ -206,7 +207,10 @@ class _Spell:
         """Ask the host, and wait. What was not granted is not in the manifest."""
         if self._session is None or method not in self._session.manifest.get(bridge, {}):
             raise _failure("error", f"no such function: {bridge}.{method}", node)
-        self._session.call(f"{bridge}.{method}", pack(args))
+        try:
+            self._session.call(f"{bridge}.{method}", pack(args))
+        except HostError as error:  # arguments that are larger than the run's limit
+            raise ScriptFailure("error", error.info, line=node.lineno) from None
         answer = self._session.next_message()
         assert not isinstance(answer, Invoke)  # there are no functions to hand over
         if isinstance(answer, Fault):

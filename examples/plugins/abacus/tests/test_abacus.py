@@ -1,100 +1,67 @@
-"""The plugin through a real supervisor: its bridge in other languages, its engine in a locked worker."""
+"""The plugin, held to the contracts of all bridges and engines; and what is true of it alone."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import pytest
+from llmspell_abacus.bridge import ConvertBridge, ConvertConfig
 
-from llmspell_supervisor import Config, Policy, RunReport, Spell, Supervisor
+from llmspell_bridges import Bridge
+from llmspell_testkit import BridgeContract, EngineContract, Example, Stage, run_without_worker
+from llmspell_testkit.contracts import EngineUnderTest
 
-
-class Stage:
-    """One supervisor, with its zygotes, for all tests."""
-
-    def __init__(self, runner: asyncio.Runner, supervisor: Supervisor) -> None:
-        self._runner = runner
-        self._supervisor = supervisor
-
-    def run(self, source: str, engine: str = "abacus", **policy: Any) -> RunReport:
-        granted = Policy(**{"allow_bridges": ("convert",), **policy})
-        spell = Spell.from_text(source, engine, "a")
-        work = self._supervisor.run(spell, params={"pace": 5.5}, policy=granted)
-        return self._runner.run(work)
+COLUMN = Path(__file__).parent / "abacus.toml"
+UNIT = {"name": "m", "kind": "length"}
 
 
-@contextmanager
-def opened(config: Config | None = None) -> Iterator[Stage]:
-    with asyncio.Runner() as runner:
-        supervisor = runner.run(Supervisor(config).__aenter__())
-        yield Stage(runner, supervisor)
-        runner.run(supervisor.__aexit__(None, None, None))
+class TestTheBridge(BridgeContract):
+    examples = (
+        Example("to", (1, "in", "cm"), 2.54),
+        Example("to", (26.2188, "mi", "km"), 42.1950684672),
+        Example("to", (0, "h", "s"), 0.0),
+        Example("to", (1, "mi", "kg"), error="Validation", field="target"),
+        Example("to", (1, "parsec", "km"), error="Validation", field="unit"),
+        Example("to", ("1", "mi", "km"), error="Validation", field="value"),
+    )
+
+    @pytest.fixture
+    def bridge(self) -> Bridge:
+        return ConvertBridge(ConvertConfig())
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with opened() as made:
-        yield made
+class TestTheEngine(EngineContract):
+    @pytest.fixture
+    def engine(self) -> EngineUnderTest:
+        return EngineUnderTest.from_column(COLUMN)
 
 
-@pytest.mark.parametrize(
-    ("source", "value"),
-    [
-        ("1 + 2 * 3", 7),
-        ("a = 2\n# a comment\nb = a ** 10\nb / 4", 256.0),
-        ("max(1, 2) if 1 < 2 else 'no'", 2),
-        ("pace * 2", 11.0),
-        ('distance = convert.to(26.2188, "mi", "km")\nround(distance * pace, 1)', 232.1),
-    ],
-)
-def test_a_spell_is_worth_its_last_line(stage: Stage, source: str, value: object) -> None:
-    report = stage.run(source)
-    assert (report.verdict, report.value) == ("ok", value), report.problem
+def test_the_config_sets_how_many_digits_an_answer_has() -> None:
+    bridge = ConvertBridge(ConvertConfig(digits=3))
+    assert run_without_worker(bridge, "convert.to", 1, "mi", "km") == 1.61
+    assert run_without_worker(bridge, "convert.units")[0] == UNIT
+
+
+def test_a_spell_reckons_with_its_bridge(llmspell_stage: Stage) -> None:
+    source = 'distance = convert.to(26.2188, "mi", "km")\nround(distance * pace, 1)'
+    grants = ("convert",)
+    found = llmspell_stage.run(source, "abacus", params={"pace": 5.5}, allow_bridges=grants)
+    assert found.value == 232.1, found.problem
 
 
 @pytest.mark.parametrize(
-    ("source", "verdict", "line", "message"),
+    ("source", "line", "message"),
     [
-        ("1 +", "script_error", 1, "invalid syntax"),
-        ("1\n1 / 0", "script_error", 2, "division by zero"),
-        ("nothing", "script_error", 1, "there is no 'nothing'"),
-        ("open('/etc/passwd')", "script_error", 1, "no such function: open"),
-        ("().__class__", "script_error", 1, "no such thing here: ().__class__"),
-        ("import os", "script_error", 1, "a line is an expression, or a name and what it is"),
-        ("2 ** 70", "script_error", None, "an integer beyond 64 bits"),
-        ('1\nconvert.to(1, "mi", "kg")', "script_error", 2, "mi becomes one of m, km"),
-        ('convert.to("1", "mi", "km")', "script_error", 1, "value: expected number, got string"),
-        ('llm.complete("hello")', "script_error", 1, "no such function: llm.complete"),
-        ("9 ** 9 ** 9", "cpu_limit", None, "processor time"),
-        ("'x' * 10 ** 12", "memory_limit", None, "memory"),
+        ("1\n1 / 0", 2, "division by zero"),
+        ("().__class__", 1, "no such thing here: ().__class__"),
+        ('1\nconvert.to(1, "mi", "kg")', 2, "mi becomes one of m, km"),
+        ('llm.complete("hello")', 1, "no such function: llm.complete"),
     ],
 )
-def test_what_goes_wrong_is_a_verdict_with_its_line(
-    stage: Stage, source: str, verdict: str, line: int | None, message: str
+def test_its_own_errors_say_the_line(
+    llmspell_stage: Stage, source: str, line: int, message: str
 ) -> None:
-    report = stage.run(source, cpu=0.5)
-    assert report.verdict == verdict, report.problem
+    report = llmspell_stage.run(source, "abacus", allow_bridges=("convert",))
     assert report.problem is not None
+    assert (report.verdict, report.problem.line) == ("script_error", line)
     assert message in report.problem.message
-    assert report.problem.line == line
-
-
-@pytest.mark.parametrize(
-    ("engine", "source"),
-    [
-        ("lua", 'return convert.to(1, "in", "cm")'),
-        ("javascript", 'return await convert.to(1, "in", "cm")'),
-    ],
-)
-def test_its_bridge_is_there_in_every_language(stage: Stage, engine: str, source: str) -> None:
-    assert stage.run(source, engine).value == 2.54
-    assert stage.run(source, engine, allow_bridges=()).verdict == "script_error"
-
-
-def test_the_config_file_sets_what_the_bridge_declares() -> None:
-    config = Config(bridges={"convert": {"digits": 3}})
-    with opened(config) as stage:
-        assert stage.run('convert.to(1, "mi", "km")').value == 1.61

@@ -1,4 +1,4 @@
-"""A bridge that says back what it heard: both conversions of both engines in one call."""
+"""A bridge that says back what it heard: both conversions of an engine in one call."""
 
 from __future__ import annotations
 
