@@ -30,6 +30,7 @@ _ITEMS: Final = {
 
 COMMANDS: Final = {
     "run": "run a spell",
+    "test": "run the tests of spells",
     "validate": "check spells without running them",
     "info": "show engines, bridges, a method, or what a spell says about itself",
     "audit": "check that an audit log is whole",
@@ -328,6 +329,27 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON list on stdout")
 
 
+def _add_test(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] PATH ..."
+    parser.epilog = (
+        "Exit codes: 0 all passed, 1 a test failed, 2 nothing was run because a flag or a path is"
+        " wrong."
+    )
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a *.test.lua, .js or .toml, or a folder of them"
+    )
+    parser.add_argument(
+        "-k", dest="wanted", metavar="TEXT", help="only tests that have TEXT in their name"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
+    parser.add_argument("--update", action="store_true", help="keep snapshots as values are now")
+    parser.add_argument("--junit", metavar="FILE", help="write a report in JUnit's XML as well")
+    parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
+    _add_config(parser)
+    _add_limits(parser)
+    _add_grants(parser)
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topic",
@@ -406,6 +428,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 _ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": _add_run,
+    "test": _add_test,
     "validate": _add_validate,
     "info": _add_info,
     "audit": _add_audit,
