@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from llmspell_bridges import BoundMethod, BridgeError, BudgetExceeded, CallContext, Script, Stream
 from llmspell_bridges import ScriptError as ScriptFailed
-from llmspell_protocol import ErrorInfo
+from llmspell_protocol import Call, ErrorInfo
 
 from ..spells._overlay import Stood
 
@@ -45,7 +45,7 @@ class Traced(Struct):
     method: str
     args: list[Any]
     at: int
-    """When it began, as `Step.at`."""
+    """When it arrived, as `Step.at`."""
     steps: list[Step]
     ended: Ended = "open"
     ended_at: int = 0
@@ -63,16 +63,23 @@ class Trace:
         self.calls: list[Traced] = []
         """In the order of their beginning."""
         self._numbers = itertools.count(1)
+        self._arrived: dict[int, tuple[object, Traced]] = {}
+        """Calls that nobody has begun to serve, by the identity of their arguments."""
 
     def watch(self, method: BoundMethod) -> BoundMethod:
         """`method`, whose calls are told to this trace."""
         return _Watched(method, self)
 
-    def open(self, method: str, args: bytes | msgspec.Raw) -> Traced:
-        """A call has begun."""
-        call = Traced(method, msgspec.msgpack.decode(args), next(self._numbers), [])
+    def arrived(self, message: Call) -> None:
+        """The script has made a call. It may be refused, or given up, before it is served."""
+        args = msgspec.msgpack.decode(message.args)
+        call = Traced(message.method, args, next(self._numbers), [])
         self.calls.append(call)
-        return call
+        self._arrived[id(message.args)] = (message.args, call)
+
+    def begun(self, args: bytes | msgspec.Raw) -> Traced:
+        """The call whose arguments these are is served now."""
+        return self._arrived.pop(id(args))[1]
 
     def chunk(self, call: Traced, chunk: bytes) -> None:
         """A stream has given a chunk."""
@@ -109,7 +116,7 @@ class _Watched(Stood):
         self._trace = trace
 
     async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
-        call = self._trace.open(self.name, args)
+        call = self._trace.begun(args)
         try:
             value = await self.method.call(self._heard(ctx, call), args)
         except BaseException as error:
@@ -119,7 +126,7 @@ class _Watched(Stood):
         return value
 
     def stream(self, ctx: CallContext, args: bytes | msgspec.Raw) -> Stream:
-        call = self._trace.open(self.name, args)
+        call = self._trace.begun(args)
         try:
             inner = self.method.stream(self._heard(ctx, call), args)
         except BaseException as error:

@@ -28,6 +28,8 @@ from llmspell_supervisor import RunReport, Spell, SupervisorError, UsageError
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._toml import Document
 
+from ..recording._file import load
+from ..recording._replay import replay as replayed
 from ._bridge import RunRequest
 from ._trial import Trial, output_of, shown_path
 from ._types import Failure, Outcome
@@ -136,6 +138,8 @@ class DataFile:
 
     async def _failure(self, test: DataTest, trial: Trial) -> Failure | None:
         case = test.case
+        if case.recording is not None:
+            return await self._replayed(test, trial)
         request = RunRequest(
             params=case.params,
             env=case.env,
@@ -160,6 +164,22 @@ class DataFile:
                 failure = replace(failure, hint=hint)
             return failure
         return None
+
+    async def _replayed(self, test: DataTest, trial: Trial) -> Failure | None:
+        """Run the spell answered from a recording; the failure is the first difference."""
+        path = os.path.join(os.path.dirname(self.path), test.case.recording or "")
+        try:
+            spell = Spell.from_path(self._bench.locate(self.path, test.spell))
+            recording = load(path)
+            _, difference = await replayed(self._bench.supervisor, recording, spell)
+        except SupervisorError as error:
+            return self._failed(test, trial, "recording", str(error))
+        if difference is None:
+            return None
+        failure = self._failed(test, trial, "recording", difference.what)
+        if not difference.compared:
+            return failure
+        return replace(failure, compared=True, expected=difference.recorded, actual=difference.now)
 
     def _failed(self, test: DataTest, trial: Trial, key: str, message: str) -> Failure:
         line = self._line(test.number, key)

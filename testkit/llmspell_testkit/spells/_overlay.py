@@ -8,7 +8,9 @@ from typing import Any
 from msgspec import Struct
 
 from llmspell_bridges import BoundMethod, Bridge, BridgeRegistry
+from llmspell_protocol import Call, WorkerMessage
 from llmspell_supervisor import LogEntry, Policy, Spell, Supervisor
+from llmspell_supervisor._budget import RunBudget
 from llmspell_supervisor._run import Run
 
 
@@ -48,10 +50,7 @@ class Overlay(BridgeRegistry):
 
     def get(self, name: str) -> BoundMethod | None:
         """The method called `bridge.method` exactly, or none."""
-        own = super().get(name)
-        if own is not None:
-            return own
-        found = self._below.get(name)
+        found = super().get(name) or self._below.get(name)
         return None if found is None else self._stand_in(found)
 
     def granted(self, names: Iterable[str]) -> dict[str, Bridge]:
@@ -73,6 +72,10 @@ class Stage(Struct, frozen=True, kw_only=True):
     """What it finds in its environment; None: what its policy grants it of ours."""
     model: str | None = None
     """The model that answers, whatever is asked; None: the supervisor's."""
+    budget: type[RunBudget] | None = None
+    """What counts its calls; None: the supervisor's."""
+    on_call: Callable[[Call], None] = lambda _: None
+    """Told of each call as it arrives, in the order in which the script makes them."""
     on_log: Callable[[LogEntry], None] | None = None
     """Told of what it writes, as it comes; None: the supervisor's."""
 
@@ -114,6 +117,14 @@ class StagedRun(Run):
             on_log=on_log if stage.on_log is None else stage.on_log,
             **others,
         )
+        self._stage = stage
+        if stage.budget is not None:
+            self._budget = stage.budget(policy, self._usage)
+
+    def _handle(self, message: WorkerMessage) -> None:
+        if isinstance(message, Call):
+            self._stage.on_call(message)
+        super()._handle(message)
 
 
 class StagedSupervisor(Supervisor):

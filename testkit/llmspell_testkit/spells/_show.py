@@ -82,7 +82,7 @@ def about(failure: Failure, paint: Painter) -> Iterator[str]:
         text = truncate(failure.source.replace("\t", "    "), _MAX_LINE)
         yield f"{failure.line:5} {paint('|', 'dim')} {escape_line(text)}"
     if failure.compared:
-        yield from _comparison(failure.expected, failure.actual, paint)
+        yield from comparison(failure.expected, failure.actual, paint)
     if failure.hint:
         yield f"  {paint('hint:', 'bold')} {escape_line(failure.hint)}"
     if failure.logs:
@@ -93,14 +93,17 @@ def about(failure: Failure, paint: Painter) -> Iterator[str]:
             yield f"    ... {len(lines) - _MAX_LOGS} more lines"
 
 
-def _comparison(expected: Any, actual: Any, paint: Painter) -> Iterator[str]:
+def comparison(
+    expected: Any, actual: Any, paint: Painter, names: tuple[str, str] = ("expected", "actual")
+) -> Iterator[str]:
     """Both values: short ones under each other, long ones as lines that went and came."""
     old, new = value_lines(expected), value_lines(actual)
     if len(old) == len(new) == 1:
-        yield f"    {paint('expected: ' + escape_line(truncate(old[0], _MAX_LINE)), 'green')}"
-        yield f"    {paint('actual:   ' + escape_line(truncate(new[0], _MAX_LINE)), 'red')}"
+        for name, line, style in zip(names, (old[0], new[0]), ("green", "red"), strict=True):
+            label = f"{name}:".ljust(max(map(len, names)) + 1)
+            yield f"    {paint(f'{label} {escape_line(truncate(line, _MAX_LINE))}', style)}"
         return
-    yield f"    {paint('- expected', 'green')}  {paint('+ actual', 'red')}"
+    yield f"    {paint(f'- {names[0]}', 'green')}  {paint(f'+ {names[1]}', 'red')}"
     rows = list(difflib.ndiff(old, new))
     rows = [row for row in rows if not row.startswith("?")]
     for row in rows[:_MAX_DIFF]:

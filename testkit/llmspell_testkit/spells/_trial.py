@@ -105,6 +105,7 @@ class Trial:
             registry=lambda below: Overlay(below, stand_in=stand_in),
             env=request.env,
             model=f"{PROVIDER}/{self._queue}",
+            on_call=trace.arrived,
             on_log=lambda entry: self.logs.append(f"{spell.name}: {entry.text}"),
         )
         try:

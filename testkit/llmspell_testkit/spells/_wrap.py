@@ -17,13 +17,26 @@ from msgspec import structs
 
 from llmspell_supervisor import Problem, RunReport, Spell, UsageError
 
+SHADOWS: Final = {
+    "llmspell_testkit.recording:determined": (
+        "util",
+        "setTimeout",
+        "setInterval",
+        "clearTimeout",
+        "clearInterval",
+    )
+}
+"""Globals of JavaScript that a script puts others in front of: no script can replace them."""
+
 _NAMES: Final = {"lua": "lua", "javascript": "js"}
 _LUA: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\0": "\\0"}
 
 
 def wrap(spell: Spell, script: str, setup: Mapping[str, Any]) -> Spell:
     """`spell` as an argument of the script `package:name`. Raises `UsageError` for its engine."""
-    return structs.replace(spell, source=_head(spell, script, setup) + spell.source + _tail(spell))
+    return structs.replace(
+        spell, source=_head(spell, script, setup) + spell.source + _tail(spell, script)
+    )
 
 
 def unwrap(report: RunReport, spell: Spell, script: str, setup: Mapping[str, Any]) -> RunReport:
@@ -65,11 +78,21 @@ def _head(spell: Spell, script: str, setup: Mapping[str, Any]) -> str:
     if spell.engine == "lua":
         chunk = f'load({_lua(text)}, "={name}", "t")()'
         return f"local value = {chunk}({_lua(given)}, function(...) "
-    return f"return await eval({json.dumps(text)})({json.dumps(given)}, async function () {{"
+    names = SHADOWS.get(script)
+    if names is None:
+        return f"return await eval({json.dumps(text)})({json.dumps(given)}, async function () {{"
+    made = f"const __kit = eval({json.dumps(text)})({json.dumps(given)}); "
+    inner = "return await __kit.run(async function () {"
+    return f"{made}return await (async function ({', '.join(names)}) {{ {inner}"
 
 
-def _tail(spell: Spell) -> str:
-    return "\nend) return value" if spell.engine == "lua" else "\n})"
+def _tail(spell: Spell, script: str) -> str:
+    if spell.engine == "lua":
+        return "\nend) return value"
+    names = SHADOWS.get(script)
+    if names is None:
+        return "\n})"
+    return f"\n}}) }})({', '.join(f'__kit.shadow.{name}' for name in names)})"
 
 
 def _suffix(spell: Spell) -> str:
