@@ -16,7 +16,7 @@ from .spells._find import find
 from .spells._junit import write_junit
 from .spells._session import Options, Totals, run_tests
 from .spells._show import WIDTH, Painter, failures, mark, name_line, summary, use_colour
-from .spells._watch import watched
+from .spells._watch import Watch
 
 if TYPE_CHECKING:
     from llmspell_supervisor.cli._console import Console
@@ -37,11 +37,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _watch(options: Options, arguments: argparse.Namespace, console: Console) -> int:
     """Run the tests, and again whenever a file changes, until Ctrl-C. Raises `UsageError`."""
-    changes = watched(options.paths)
+    watch = Watch(options.paths)
     code = 0 if _once(options, arguments, console).ok else 1
     console.out(WAITING)
     with contextlib.suppress(KeyboardInterrupt):
-        for changed in changes:
+        while True:
+            changed = watch.next()
             console.out("")
             console.out(escape_line(f"changed: {', '.join(changed)}"))
             try:

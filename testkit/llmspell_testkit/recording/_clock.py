@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from llmspell_bridges import Bridge, CallContext, method, off_the_clock
+from llmspell_bridges import Bridge, BridgeConfig, CallContext, method, off_the_clock
 from llmspell_supervisor._budget import RunBudget
 
 NAME: Final = "recorded_clock"
@@ -26,6 +26,11 @@ class RecordedClock(Bridge):
 
     name: ClassVar[str] = NAME
 
+    def __init__(self, config: BridgeConfig, speed: float = 1.0) -> None:
+        """`speed` is how many times faster than a real one it goes."""
+        super().__init__(config)
+        self._speed = speed
+
     @method
     async def wait(
         self,
@@ -34,7 +39,7 @@ class RecordedClock(Bridge):
     ) -> AsyncIterator[bool]:
         """One chunk, once the time has passed."""
         with off_the_clock():
-            await asyncio.sleep(delay / 1000)
+            await asyncio.sleep(delay / 1000 / self._speed)
         yield True
 
 

@@ -33,12 +33,12 @@ class Fixed(Struct, frozen=True):
     """Four numbers below 2^32."""
     clock: int
     """Milliseconds since 1970 when the run begins."""
-    hurry: bool = False
-    """Whether sleeps of a spell in Lua are over at once: nothing else happens meanwhile."""
+    speed: float = 1.0
+    """How many times faster than real ones its sleeps and timers are over."""
 
     def setup(self) -> dict[str, Any]:
         """As the script takes it."""
-        return {"seed": self.seed, "clock": self.clock, "hurry": self.hurry}
+        return {"seed": self.seed, "clock": self.clock, "speed": self.speed}
 
 
 def new_fixed() -> Fixed:
@@ -61,10 +61,15 @@ async def run_fixed(
     if spell.engine != "lua":  # where a spell that sleeps does nothing else
         if NAME not in supervisor.bridges.names:
             supervisor.bridges.add(RecordedClock(BridgeConfig()))
+        clock, registry = RecordedClock(BridgeConfig(), fixed.speed), stage.registry
         bridges = (*policy.allow_bridges, NAME)
         most = FIELDS["max_concurrent"].type.__metadata__[0].le
         policy = replace(policy, allow_bridges=bridges, max_concurrent=most)
-        stage = replace(stage, budget=ClockBudget)
+        stage = replace(
+            stage,
+            budget=ClockBudget,
+            registry=lambda below: registry(Overlay(below, [clock])),
+        )
     wrapped = staged(wrap(spell, SCRIPT, setup), stage)
     report = await supervisor.run(wrapped, params=params, policy=policy)
     return unwrap(report, spell, SCRIPT, setup)

@@ -21,6 +21,7 @@ from llmspell_protocol import Call, pack
 from llmspell_supervisor import Policy, RunReport, Spell
 
 from ..spells._overlay import Overlay, Stage, StagedSupervisor, Stood
+from ._clock import WAIT
 from ._difference import Difference, Differs, canonical, first_difference
 from ._file import Event, Fault, Recorded, Recording, from_json, to_json
 from ._record import Fixed, ending_of, run_fixed
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 5.0
 """Seconds beyond those of the recorded run that a call may keep others waiting for it."""
 
+AT_ONCE: Final = 1e9
+"""The speed of a clock that nobody waits for."""
 GIVEN_UP: Final = ("open", "closed")
 """Ends of calls that nothing was answered to."""
 
@@ -69,24 +72,25 @@ class Player:
         if self._opened == len(self._calls):
             return None
         call = self._calls[self._opened]
-        what = f"call {self._opened + 1}: the spell does not make it"
+        what = f"{self._name(call.method)}: the spell does not make it"
         return Difference(what=what, recorded={call.method: call.args}, now=None)
 
     def arrived(self, message: Call) -> None:
         """The script has made a call: the next of the recording. Raises `Differs` if it is not."""
-        number, method = self._opened + 1, message.method
+        method = message.method
+        what = self._name(method)
         given = to_json(self._redactor.value(msgspec.msgpack.decode(message.args)))
-        if number > len(self._calls):
-            what = f"call {number}, {method}: the recording has no more calls"
+        if self._opened == len(self._calls):
+            what = f"{what}: the recording has no more calls"
             raise Differs(Difference(what=what, recorded=None, now={method: given}))
-        call = self._calls[number - 1]
+        call = self._calls[self._opened]
         if call.method != method:
-            what = f"call {number}: another method is called"
+            what = f"{what}: another method is called"
             raise Differs(Difference(what=what, recorded=call.method, now=method))
         found = first_difference(call.args, given)
         if found is not None:
             place, recorded, now = found
-            what = f"call {number}, {method}: argument {_place(place)} differs"
+            what = f"{what}: argument {_place(place)} differs"
             raise Differs(Difference(what=what, recorded=recorded, now=now))
         self._opened += 1
         self._arrived[id(message.args)] = (message.args, call)
@@ -95,6 +99,13 @@ class Player:
     def begun(self, args: bytes | msgspec.Raw) -> Recorded:
         """The recorded call in whose place this one is served."""
         return self._arrived.pop(id(args))[1]
+
+    def _name(self, method: str) -> str:
+        """The next call as people count them: a timer is none."""
+        if method == WAIT:
+            return "a timer"
+        before = sum(call.method != WAIT for call in self._calls[: self._opened])
+        return f"call {before + 1}, {method}"
 
     async def turn(self, moment: int) -> None:
         """Wait for all that came before. Raises `Differs` when the spell does not do it."""
@@ -221,7 +232,7 @@ async def replay(
         on_call=player.arrived,
     )
     policy = Policy(**recording.limits, allow_bridges=tuple(_grants(recording)))
-    fixed = Fixed(recording.seed, recording.clock, hurry=True)
+    fixed = Fixed(recording.seed, recording.clock, speed=AT_ONCE)
     params = from_json(recording.params)
     try:
         report = await run_fixed(supervisor, spell, fixed, stage, params=params, policy=policy)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from llmspell_bridges import Bridge, BridgeConfig, CallContext, method, off_the_clock
 
@@ -32,6 +32,17 @@ class RunRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     fakes: dict[str, list[Any]] = {}
     timeout: float | None = None
     """Seconds; never more than the operator gives."""
+    clock: float | None = None
+    """Seconds since 1970 when it begins; goes on by a millisecond each time it is read."""
+    seed: int | None = None
+    """Where its chances begin."""
+    speed: Annotated[float, Meta(ge=1, le=1_000_000)] = 1.0
+    """How many times faster than real ones its sleeps and timers are over."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is to have a clock and chances of its own."""
+        return self.clock is not None or self.seed is not None or self.speed != 1
 
 
 class Failed(Struct, frozen=True, forbid_unknown_fields=True):

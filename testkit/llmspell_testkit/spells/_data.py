@@ -28,6 +28,7 @@ from llmspell_supervisor import RunReport, Spell, SupervisorError, UsageError
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._toml import Document
 
+from ..recording._clock import WAIT
 from ..recording._file import load
 from ..recording._replay import replay as replayed
 from ._bridge import RunRequest
@@ -70,6 +71,9 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     answers: list[Any] = []
     fakes: dict[str, list[Any]] = {}
     timeout: float | None = None
+    clock: float | None = None
+    seed: int | None = None
+    speed: float = 1.0
     recording: str | None = None
     """A file that `record` wrote: it answers every call, and the run must be the recorded one."""
     expect: Expected = Expected()
@@ -146,6 +150,9 @@ class DataFile:
             answers=case.answers,
             fakes=case.fakes,
             timeout=case.timeout,
+            clock=case.clock,
+            seed=case.seed,
+            speed=case.speed,
         )
         try:
             spell = Spell.from_path(self._bench.locate(self.path, test.spell))
@@ -212,7 +219,7 @@ def _judge(due: Expected, report: RunReport, trace: Trace) -> Iterator[Unlike]:
     yield from _judge_end(due, report)
     output = output_of(report)
     logs = [entry.text for entry in report.logs]
-    calls = [call.method for call in trace.calls]
+    calls = [call.method for call in trace.calls if call.method != WAIT]
     pairs = {
         "value": ("the run returned another value", due.value, report.value),
         "output": ("the run wrote something else", due.output, output),

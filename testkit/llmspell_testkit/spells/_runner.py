@@ -77,6 +77,7 @@ class Runner:
         isolation = self._policy.isolation
         problem = await self._bench.supervisor.validate(file.spell, isolation=isolation)
         if problem is not None:
+            problem = replace(problem, hint="no test of the file was run")
             report = replace(report, problem=problem, verdict="script_error")
         return _failure(file, report, trial, None)
 

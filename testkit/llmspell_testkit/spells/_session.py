@@ -77,9 +77,12 @@ async def run_tests(
     async with _bench(options) as bench:
         work = _Work(bench, options, totals)
         work.tell = tell
-        async with asyncio.TaskGroup() as group:
-            for path in files:
-                group.create_task(work.file(path))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for path in files:
+                    group.create_task(work.file(path))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the others are of the same machine
     totals.seconds = time.monotonic() - began
     return totals
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import msgspec
 from llmspell_bridges import BoundMethod, BridgeConfig, BridgeError, BridgeRegistry
 from llmspell_supervisor import Policy, RunReport, Spell, SupervisorError
 
+from ..recording._clock import WAIT
+from ..recording._record import Fixed, run_fixed
 from ..recording._trace import Trace, describe
 from ._answers import scripted
 from ._bridge import TestBridge
@@ -114,12 +117,21 @@ class Trial:
                 policy = msgspec.structs.replace(
                     policy, timeout=min(policy.timeout, request.timeout)
                 )
-            report = await bench.supervisor.run(
-                staged(spell, stage), params=request.params, policy=policy
-            )
+            report = await self._run(spell, stage, request, policy)
         except (SupervisorError, ValueError) as error:
             raise BridgeError("Configuration", f"run_spell: {error}") from None
         return report, trace
+
+    async def _run(
+        self, spell: Spell, stage: Stage, request: RunRequest, policy: Policy
+    ) -> RunReport:
+        supervisor, params = self._bench.supervisor, request.params
+        if not request.fixed:
+            return await supervisor.run(staged(spell, stage), params=params, policy=policy)
+        seed = (request.seed or 0) & (1 << 64) - 1
+        clock = time.time() if request.clock is None else request.clock
+        fixed = Fixed((seed >> 32, seed & 0xFFFFFFFF, 1, 2), int(clock * 1000), request.speed)
+        return await run_fixed(supervisor, spell, fixed, stage, params=params, policy=policy)
 
     def requests(self) -> list[Any]:
         """What its models have been sent, oldest first."""
@@ -150,7 +162,7 @@ def report_map(report: RunReport, trace: Trace) -> dict[str, Any]:
             "line": problem.line,
             "column": problem.column,
         },
-        "calls": describe(trace.calls),
+        "calls": describe([call for call in trace.calls if call.method != WAIT]),
         "usage": {
             "wall": report.usage.wall,
             "cpu": report.usage.cpu,

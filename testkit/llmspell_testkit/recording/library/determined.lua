@@ -31,7 +31,7 @@ local function clocks(setup)
     if not fits then
       return native_sleep(...) -- which refuses it
     end
-    native_sleep(setup.hurry and 0 or delay)
+    native_sleep(delay / setup.speed)
     now = now + math.floor(delay)
   end
 end
@@ -44,12 +44,12 @@ local function chances(seed)
     end
     return native_seed(seed[4] << 32 | seed[3], seed[2] << 32 | seed[1])
   end
-  local state = seed[1] << 32 | seed[3] | 1
-  local function draw() -- xorshift64, apart from what the spell draws
-    state = state ~ (state << 13)
-    state = state ~ (state >> 7)
-    state = state ~ (state << 17)
-    return state
+  local state = (seed[1] << 32 | seed[2]) ~ (seed[3] << 32 | seed[4]) * 0x9e3779b97f4a7c15
+  local function draw() -- splitmix64, apart from what the spell draws
+    state = state + 0x9e3779b97f4a7c15
+    local z = (state ~ (state >> 30)) * 0xbf58476d1ce4e5b9
+    z = (z ~ (z >> 27)) * 0x94d049bb133111eb
+    return z ~ (z >> 31)
   end
   util.uuid = function()
     local a, b = draw(), draw()
