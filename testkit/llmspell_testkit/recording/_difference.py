@@ -47,7 +47,7 @@ def first_difference(recorded: Any, now: Any, path: str = "") -> tuple[str, Any,
             if found is not None:
                 return found
         return None
-    if isinstance(recorded, list) and isinstance(now, list):
+    if isinstance(recorded, list | tuple) and isinstance(now, list | tuple):
         for i, (a, b) in enumerate(zip(recorded, now, strict=False)):
             found = first_difference(a, b, f"{path}[{i}]")
             if found is not None:

@@ -104,10 +104,10 @@ class Recording(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     result: Ending
 
 
-def text_of(spell: Spell) -> Text:
-    """A spell as it is kept."""
+def text_of(spell: Spell, source: str) -> Text:
+    """A spell as it is kept; `source` is its text without secrets."""
     digest = hashlib.sha256(spell.source.encode()).hexdigest()
-    return Text(spell.name, spell.engine, digest, spell.source)
+    return Text(spell.name, spell.engine, digest, source)
 
 
 def made(recording: Recording) -> list[Recorded]:

@@ -87,7 +87,7 @@ async def record(
     env = {name: os.environ[name] for name in policy.allow_env if name in os.environ}
     redactor = Redactor(env, params, os.environ)
     recording = Recording(
-        spell=text_of(spell),
+        spell=text_of(spell, redactor.text(spell.source)),
         params=to_json(redactor.value(dict(params))),
         env={name: f"[redacted {name}]" for name in sorted(env)},
         bridges=list(policy.bridges),

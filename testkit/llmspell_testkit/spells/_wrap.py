@@ -51,7 +51,7 @@ def unwrap(report: RunReport, spell: Spell, script: str, setup: Mapping[str, Any
         column = max(1, column - head)
     lines = spell.source.count("\n") + 1
     line = None if problem.line is None else min(problem.line, lines)
-    stack = problem.stack and _own_frames(problem.stack, spell.name, name)
+    stack = problem.stack and _own_frames(problem.stack, spell.name, name, head)
     problem = structs.replace(
         problem, line=line, column=column, stack=stack, message=_bare(problem, spell.name, name)
     )
@@ -64,11 +64,14 @@ def _bare(problem: Problem, spell: str, script: str) -> str:
     return re.sub(f"^{ours}", "", problem.message)
 
 
-def _own_frames(stack: str, spell: str, script: str) -> str | None:
+def _own_frames(stack: str, spell: str, script: str, head: int) -> str | None:
+    """The frames of the spell itself, their columns as they are in its own text."""
     ours = re.compile(rf"^\s*(?:at )?.*?(?:^|\b|\()(?:{re.escape(script)}:\d+|\S+ line \d+ > eval)")
     rows = [row for row in stack.split("\n") if not ours.search(row)]
     while rows and spell not in rows[-1]:
         rows.pop()
+    first = re.compile(rf"({re.escape(spell)}:1:)(\d+)")
+    rows = [first.sub(lambda found: found[1] + str(int(found[2]) - head), row) for row in rows]
     return "\n".join(rows) or None
 
 
