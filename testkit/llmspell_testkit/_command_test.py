@@ -63,6 +63,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         policy=resolve(layers).policy,
         wanted=arguments.wanted or "",
         update=arguments.update,
+        coverage=arguments.coverage,
     )
 
 

@@ -345,6 +345,9 @@ def _add_test(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
     parser.add_argument("--update", action="store_true", help="keep snapshots as values are now")
+    parser.add_argument(
+        "--coverage", action="store_true", help="show which lines of spells in Lua were run"
+    )
     parser.add_argument("--junit", metavar="FILE", help="write a report in JUnit's XML as well")
     parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
     _add_config(parser)

@@ -13,7 +13,6 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta
 
 from llmspell_bridges import Bridge, BridgeConfig, CallContext, method, off_the_clock
-from llmspell_supervisor._budget import RunBudget
 
 NAME: Final = "recorded_clock"
 WAIT: Final = f"{NAME}.wait"
@@ -41,11 +40,3 @@ class RecordedClock(Bridge):
         with off_the_clock():
             await asyncio.sleep(delay / 1000 / self._speed)
         yield True
-
-
-class ClockBudget(RunBudget):
-    """A budget that does not count timers as calls: without a recording they are none."""
-
-    def count_call(self, method: str) -> bool:
-        """Count a call. False when it is one more than the policy gives."""
-        return method == WAIT or super().count_call(method)

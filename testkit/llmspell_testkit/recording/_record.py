@@ -15,9 +15,10 @@ from llmspell_bridges import BridgeConfig
 from llmspell_supervisor import Policy, RunReport, Spell
 from llmspell_supervisor._policy import FIELDS, LIMITS
 
+from ..spells._free import KitBudget
 from ..spells._overlay import Overlay, Stage, StagedSupervisor, staged
 from ..spells._wrap import unwrap, wrap
-from ._clock import NAME, ClockBudget, RecordedClock
+from ._clock import NAME, RecordedClock
 from ._file import Ending, Recording, recorded, text_of, to_json
 from ._redaction import Redactor
 from ._trace import Trace, Traced
@@ -67,7 +68,7 @@ async def run_fixed(
         policy = replace(policy, allow_bridges=bridges, max_concurrent=most)
         stage = replace(
             stage,
-            budget=ClockBudget,
+            budget=KitBudget,
             registry=lambda below: registry(Overlay(below, [clock])),
         )
     wrapped = staged(wrap(spell, SCRIPT, setup), stage)

@@ -28,11 +28,10 @@ from llmspell_supervisor import RunReport, Spell, SupervisorError, UsageError
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._toml import Document
 
-from ..recording._clock import WAIT
 from ..recording._file import load
 from ..recording._replay import replay as replayed
 from ._bridge import RunRequest
-from ._trial import Trial, output_of, shown_path
+from ._trial import Trial, made_calls, output_of, shown_path
 from ._types import Failure, Outcome
 
 if TYPE_CHECKING:
@@ -219,7 +218,7 @@ def _judge(due: Expected, report: RunReport, trace: Trace) -> Iterator[Unlike]:
     yield from _judge_end(due, report)
     output = output_of(report)
     logs = [entry.text for entry in report.logs]
-    calls = [call.method for call in trace.calls if call.method != WAIT]
+    calls = [call.method for call in made_calls(trace)]
     pairs = {
         "value": ("the run returned another value", due.value, report.value),
         "output": ("the run wrote something else", due.output, output),

@@ -19,6 +19,7 @@ from llmspell_supervisor._policy import FIELDS
 
 from ..model_server import ModelServer
 from ._bridge import TestBridge
+from ._coverage import Coverage, CoverageBridge
 from ._data import DataFile, DataTest
 from ._find import Reach
 from ._overlay import StagedSupervisor
@@ -44,6 +45,8 @@ class Options(Struct, frozen=True, kw_only=True):
     wanted: str = ""
     """Part of the names of the tests that are run."""
     update: bool = False
+    coverage: bool = False
+    """Whether to say which lines of spells were run."""
 
 
 class Totals(Struct, kw_only=True):
@@ -55,6 +58,8 @@ class Totals(Struct, kw_only=True):
     """File and name of each snapshot that no test asked for."""
     written: list[str] = []
     """Files of snapshots that were written."""
+    covered: list[str] = []
+    """A line for each spell, where it was asked for."""
     unwanted: int = 0
     """Tests that `-k` left out."""
 
@@ -83,6 +88,8 @@ async def run_tests(
                     group.create_task(work.file(path))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None  # the others are of the same machine
+        if bench.coverage is not None:
+            totals.covered = list(bench.coverage.rows())
     totals.seconds = time.monotonic() - began
     return totals
 
@@ -163,11 +170,13 @@ async def _bench(options: Options) -> AsyncIterator[Bench]:
         config = replace(options.config, bridges=bridges)
         async with StagedSupervisor(config) as supervisor:
             supervisor.bridges.add(TestBridge(BridgeConfig()))
+            supervisor.bridges.add(CoverageBridge(BridgeConfig()))
 
             def policy(path: str, fakes: frozenset[str]) -> Policy:
                 return spell_policy(options.policy, path, fakes)
 
-            yield Bench(supervisor, server, reach.locate, policy)
+            coverage = Coverage() if options.coverage else None
+            yield Bench(supervisor, server, reach.locate, policy, coverage)
 
 
 def spell_policy(given: Policy, path: str, fakes: frozenset[str]) -> Policy:

@@ -130,6 +130,9 @@ def summary(totals: Totals, paint: Painter) -> Iterator[str]:
         yield "  no test asked for it: --update removes it"
     for path in totals.written:
         yield f"wrote {escape_line(path)}"
+    if totals.covered:
+        yield paint("lines that were run:", "bold")
+        yield from (f"  {escape_line(row)}" for row in totals.covered)
     parts = []
     for status, word in (("failed", "failed"), ("error", "error"), ("passed", "passed"),
                          ("skipped", "skipped")):  # fmt: skip

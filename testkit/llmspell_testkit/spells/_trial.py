@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmspell_bridges import BoundMethod, BridgeConfig, BridgeError, BridgeRegistry
+from llmspell_bridges import BoundMethod, Bridge, BridgeConfig, BridgeError, BridgeRegistry
 from llmspell_supervisor import Policy, RunReport, Spell, SupervisorError
 
-from ..recording._clock import WAIT
 from ..recording._record import Fixed, run_fixed
-from ..recording._trace import Trace, describe
+from ..recording._trace import Trace, Traced, describe
 from ._answers import scripted
 from ._bridge import TestBridge
+from ._coverage import NAME as COVERAGE
 from ._fakes import Fake
+from ._free import OURS, KitBudget
 from ._overlay import Overlay, Stage, staged
 
 if TYPE_CHECKING:
     from ..model_server import ModelServer
     from ._bridge import Declared, Failed, Found, RunRequest
+    from ._coverage import Coverage
     from ._overlay import StagedSupervisor
     from ._snapshots import Snapshots
 
@@ -39,12 +41,14 @@ class Bench:
         server: ModelServer,
         locate: Callable[[str, str], str],
         policy: Callable[[str, frozenset[str]], Policy],
+        coverage: Coverage | None = None,
     ) -> None:
         """`locate` finds a spell that a file names; `policy` is that of a spell and its fakes."""
         self.supervisor = supervisor
         self.server = server
         self.locate = locate
         self.policy = policy
+        self.coverage = coverage
         self._count = 0
 
     def queue(self) -> str:
@@ -104,8 +108,14 @@ class Trial:
                 made[method.name] = trace.watch(found)
             return made[method.name]
 
+        marked = bench.coverage and bench.coverage.marked(spell, shown_path(spell.path or ""))
+        extra: list[Bridge] = []
+        if marked:
+            spell, heard = marked
+            extra.append(heard)
         stage = Stage(
-            registry=lambda below: Overlay(below, stand_in=stand_in),
+            registry=lambda below: Overlay(below, extra, stand_in),
+            budget=KitBudget,
             env=request.env,
             model=f"{PROVIDER}/{self._queue}",
             on_call=trace.arrived,
@@ -113,6 +123,9 @@ class Trial:
         )
         try:
             policy = bench.policy(spell.path or "", frozenset(fakes))
+            if marked:
+                bridges = (*policy.allow_bridges, COVERAGE)
+                policy = msgspec.structs.replace(policy, allow_bridges=bridges)
             if request.timeout is not None:
                 policy = msgspec.structs.replace(
                     policy, timeout=min(policy.timeout, request.timeout)
@@ -162,7 +175,7 @@ def report_map(report: RunReport, trace: Trace) -> dict[str, Any]:
             "line": problem.line,
             "column": problem.column,
         },
-        "calls": describe([call for call in trace.calls if call.method != WAIT]),
+        "calls": describe(made_calls(trace)),
         "usage": {
             "wall": report.usage.wall,
             "cpu": report.usage.cpu,
@@ -170,6 +183,11 @@ def report_map(report: RunReport, trace: Trace) -> dict[str, Any]:
             "completion_tokens": report.usage.completion_tokens,
         },
     }
+
+
+def made_calls(trace: Trace) -> list[Traced]:
+    """The calls that the spell itself made."""
+    return [call for call in trace.calls if call.method not in OURS]
 
 
 def output_of(report: RunReport) -> str:
