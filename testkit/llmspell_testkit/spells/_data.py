@@ -173,10 +173,9 @@ class DataFile:
 
     async def _replayed(self, test: DataTest, trial: Trial) -> Failure | None:
         """Run the spell answered from a recording; the failure is the first difference."""
-        path = os.path.join(os.path.dirname(self.path), test.case.recording or "")
         try:
             spell = Spell.from_path(self._bench.locate(self.path, test.spell))
-            recording = load(path)
+            recording = load(self._bench.locate(self.path, test.case.recording or ""))
             _, difference = await replayed(self._bench.supervisor, recording, spell)
         except SupervisorError as error:
             return self._failed(test, trial, "recording", str(error))
