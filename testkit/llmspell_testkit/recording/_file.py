@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from llmspell_protocol import ErrorInfo
 from llmspell_supervisor import Spell, UsageError
+from llmspell_supervisor._files import read_regular
+from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._text import escape_line
 
 from ._clock import WAIT
@@ -24,6 +26,8 @@ from ._trace import Ended, Step, Traced
 
 FORMAT: Final = "llmspell recording"
 VERSION: Final = 1
+MAX_FILE: Final = 256 * MIB
+"""Bytes of a recording that is read: a few of the longest answers that there may be."""
 _HANDLES: Final = ("@function", "@object")
 
 
@@ -130,11 +134,7 @@ def save(path: str, recording: Recording) -> None:
 def load(path: str) -> Recording:
     """Read a recording. Raises `UsageError` that says what is wrong with the file."""
     shown = escape_line(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise UsageError(f"{shown} cannot be read: {error.strerror}") from None
+    data = read_regular(path, MAX_FILE, UsageError)
     try:
         head = msgspec.json.decode(data, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError):

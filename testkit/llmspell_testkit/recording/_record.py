@@ -8,16 +8,18 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmspell_bridges import BridgeConfig
+from llmspell_bridges import BoundMethod, BridgeConfig, CallContext
+from llmspell_protocol import pack
 from llmspell_supervisor import Policy, RunReport, Spell
 from llmspell_supervisor._policy import FIELDS, LIMITS
 
 from ..spells._free import KitBudget
-from ..spells._overlay import Overlay, Stage, StagedSupervisor, staged
-from ..spells._wrap import unwrap, wrap
+from ..spells._overlay import Overlay, Stage, StagedSupervisor, Stood, staged
+from ..spells._wrap import shadowed, unwrap, wrap
 from ._clock import NAME, RecordedClock
 from ._file import Ending, Recording, recorded, text_of, to_json
 from ._redaction import Redactor
@@ -69,11 +71,25 @@ async def run_fixed(
         stage = replace(
             stage,
             budget=KitBudget,
-            registry=lambda below: registry(Overlay(below, [clock])),
+            registry=lambda below: Overlay(
+                registry(Overlay(below, [clock])), stand_in=_with_shadows
+            ),
         )
     wrapped = staged(wrap(spell, SCRIPT, setup), stage)
     report = await supervisor.run(wrapped, params=params, policy=policy)
     return unwrap(report, spell, SCRIPT, setup)
+
+
+class _ShadowedLibrary(Stood):
+    """Gives libraries the spell's own clock; what is recorded is their text as it is."""
+
+    async def call(self, ctx: CallContext, args: bytes | msgspec.Raw) -> bytes:
+        text = msgspec.msgpack.decode(await self.method.call(ctx, args), type=str)
+        return pack(shadowed(text, SCRIPT))
+
+
+def _with_shadows(method: BoundMethod) -> BoundMethod:
+    return _ShadowedLibrary(method) if method.name == "library.require" else method
 
 
 async def record(

@@ -30,8 +30,9 @@ from ._types import Failure, Outcome, Test
 
 T = TypeVar("T", Test, DataTest)
 
-AT_ONCE: Final = 2 * len(os.sched_getaffinity(0))
-"""Tests that run at once: each waits for its worker or for the model half of its time."""
+AT_ONCE: Final = min(2 * len(os.sched_getaffinity(0)), 32)
+"""Tests that run at once: each waits for its worker or for the model half of its time. Far fewer than
+a supervisor lets run, so that there is always room for a spell that one of them waits for."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -113,13 +114,16 @@ class _Work:
         self._totals.outcomes.append(outcome)
         self.tell(outcome)
 
+    def _unreadable(self, path: str, error: SupervisorError) -> None:
+        shown = shown_path(path)
+        failure = Failure(message=error.message, hint=error.hint, file=shown)
+        self._heard(Outcome(file=shown, name="", status="error", failure=failure))
+
     async def _data(self, path: str) -> None:
         try:
             file = DataFile(self._bench, path)
         except SupervisorError as error:
-            shown = shown_path(path)
-            failure = Failure(message=error.message, hint=error.hint, file=shown)
-            self._heard(Outcome(file=shown, name="", status="error", failure=failure))
+            self._unreadable(path, error)
             return
         wanted = self._wanted(file.tests())
         await asyncio.gather(*(self._one(file.perform(test)) for test in wanted))
@@ -133,7 +137,11 @@ class _Work:
             return
         wanted = self._wanted(tests)
         update = self._options.update
-        snapshots = Snapshots(path, update=update)
+        try:
+            snapshots = Snapshots(path, update=update)
+        except SupervisorError as error:
+            self._unreadable(path, error)
+            return
         works = (self._one(self._runner.perform(file, test, snapshots)) for test in wanted)
         outcomes = await asyncio.gather(*works)
         # What a skipped or failed test would have asked for is not known.

@@ -8,11 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from llmspell_supervisor import UsageError
+from llmspell_supervisor._files import read_regular
+from llmspell_supervisor._policy import MIB
+from llmspell_supervisor._text import escape_line
 
 from ._bridge import Found
 
 SUFFIX: Final = ".snap"
 VERSION: Final = 1
+MAX_FILE: Final = 16 * MIB
+"""Bytes of one file: a person looks through it when it changes."""
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,24 +62,33 @@ class Snapshots:
             os.unlink(self.path)
             return True
         document = _Kept(VERSION, dict(sorted(new.items())))
-        data = msgspec.json.format(msgspec.json.encode(document), indent=2)
-        with open(self.path, "wb") as file:
-            file.write(data + b"\n")
+        _write(self.path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
         return True
 
 
-def _read(path: str) -> dict[str, Any]:
+def _write(path: str, data: bytes) -> None:
+    """Put `data` in the place of `path`, also of a link that stands there. Raises `UsageError`."""
+    draft = f"{path}.{os.getpid()}"
     try:
-        with open(path, "rb") as file:
-            kept = msgspec.json.decode(file.read(), type=_Kept)
-    except FileNotFoundError:
-        return {}
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with open(handle, "wb") as file:
+            file.write(data)
+        os.replace(draft, path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        raise UsageError(f"{escape_line(path)} cannot be written: {error.strerror}") from None
+
+
+def _read(path: str) -> dict[str, Any]:
+    if not os.path.lexists(path):
+        return {}
+    shown = escape_line(path)
+    try:
+        kept = msgspec.json.decode(read_regular(path, MAX_FILE, UsageError), type=_Kept)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}", "remove it, and keep new ones with --update") from None
+        hint = "remove it, and keep new ones with --update"
+        raise UsageError(f"{shown}: {escape_line(str(error))}", hint) from None
     if kept.version != VERSION:
-        raise UsageError(f"{path} has version {kept.version}; known is {VERSION}")
+        raise UsageError(f"{shown} has version {kept.version}; known is {VERSION}")
     return kept.snapshots
 
 

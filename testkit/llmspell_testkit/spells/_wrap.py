@@ -28,8 +28,18 @@ SHADOWS: Final = {
 }
 """Globals of JavaScript that a script puts others in front of: no script can replace them."""
 
+KEPT: Final = "globalThis.__kit"
+"""Where such a script leaves them for libraries, which do not see the spell's own names."""
+
 _NAMES: Final = {"lua": "lua", "javascript": "js"}
 _LUA: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\0": "\\0"}
+
+
+def shadowed(text: str, script: str) -> str:
+    """A library of JavaScript, with what the script puts in front of its globals."""
+    names = SHADOWS[script]
+    given = ", ".join(f"{KEPT}.{name}" for name in names)
+    return f"return await (async function ({', '.join(names)}) {{ {text}\n}})({given})"
 
 
 def wrap(spell: Spell, script: str, setup: Mapping[str, Any]) -> Spell:
@@ -66,8 +76,11 @@ def _bare(problem: Problem, spell: str, script: str) -> str:
 
 def _own_frames(stack: str, spell: str, script: str, head: int) -> str | None:
     """The frames of the spell itself, their columns as they are in its own text."""
-    ours = re.compile(rf"^\s*(?:at )?.*?(?:^|\b|\()(?:{re.escape(script)}:\d+|\S+ line \d+ > eval)")
-    rows = [row for row in stack.split("\n") if not ours.search(row)]
+    rows = [
+        row
+        for row in stack.split("\n")
+        if not row.strip().startswith(f"{script}:") and " > eval:" not in row
+    ]
     while rows and spell not in rows[-1]:
         rows.pop()
     first = re.compile(rf"({re.escape(spell)}:1:)(\d+)")

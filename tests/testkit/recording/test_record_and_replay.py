@@ -376,6 +376,32 @@ def test_a_function_that_gives_something_else_is_a_difference(
         assert (difference.recorded, difference.now) == ("x", "y")
 
 
+def test_libraries_are_recorded_and_have_the_clock_of_their_spell(
+    recorded: Callable[..., tuple[RunReport, Recording]],
+    replayed: Callable[..., tuple[RunReport | None, Difference | None]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "times.lua").write_text("util.sleep(5) return {util.uuid(), util.time()}")
+    (tmp_path / "times.js").write_text(
+        "const util2 = util; { const util = 1; }\n"
+        "await util2.sleep(5);\nreturn [util.uuid(), util.time(), Math.random()];"
+    )
+    policy = Policy(libraries=(str(tmp_path),))
+    for language, source in (
+        ("lua", "return require('times')"),
+        ("javascript", "return await require('times');"),
+    ):
+        first, recording = recorded(language, source, policy)
+        assert first.ok, first.problem
+        assert [call.method for call in made(recording)] == ["library.require"]
+        assert "util.uuid()" in made(recording)[0].value
+        assert "__kit" not in made(recording)[0].value
+        again, difference = replayed(recording)
+        assert difference is None
+        assert again is not None
+        assert _shown(again) == _shown(first)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_secret_is_kept_and_the_replay_is_equal_all_the_same(
     language: str,
@@ -446,5 +472,5 @@ def test_a_file_that_is_no_recording_of_ours_is_refused_with_the_reason(
         path.write_text(text)
         with pytest.raises(UsageError, match=reason):
             load(str(path))
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="no such file"):
         load(str(tmp_path / "nothing.json"))

@@ -98,14 +98,13 @@ const fixedUtil = Object.freeze({__proto__: null, ...util,
   sleep,
 });
 
-return {
-  shadow: {
-    util: fixedUtil,
-    setTimeout: (callback, delay, ...args) => setTimer(callback, delay, args, false),
-    setInterval: (callback, delay, ...args) => setTimer(callback, delay, args, true),
-    clearTimeout: (id) => clearTimer(id),
-    clearInterval: (id) => clearTimer(id),
-  },
-  run: (file) => file(),
-};
+const shadow = Object.freeze({
+  util: fixedUtil,
+  setTimeout: (callback, delay, ...args) => setTimer(callback, delay, args, false),
+  setInterval: (callback, delay, ...args) => setTimer(callback, delay, args, true),
+  clearTimeout: (id) => clearTimer(id),
+  clearInterval: (id) => clearTimer(id),
+});
+Object.defineProperty(globalThis, "__kit", {value: shadow});  // for libraries
+return {shadow, run: (file) => file()};
 })
