@@ -158,16 +158,11 @@ class DataFile:
             report, trace = await trial.cast(spell, request)
         except (SupervisorError, BridgeError) as error:
             return self._failed(test, trial, "name", error.message)
-        problem = report.problem
         for key, message, compared in _judge(case.expect, report, trace):
             failure = self._failed(test, trial, key, message)
             if compared is not None:
                 expected, actual = compared
                 failure = replace(failure, compared=True, expected=expected, actual=actual)
-            if problem is not None and case.expect.error is None:
-                place = ":".join(str(p) for p in (spell.name, problem.line) if p is not None)
-                hint = f"{place}: {problem.message}"
-                failure = replace(failure, hint=hint)
             return failure
         return None
 

@@ -22,10 +22,11 @@ from ._bridge import TestBridge
 from ._coverage import Coverage, CoverageBridge
 from ._data import DataFile, DataTest
 from ._find import Reach
+from ._names import PROVIDER
 from ._overlay import StagedSupervisor
 from ._runner import Runner
 from ._snapshots import Snapshots
-from ._trial import PROVIDER, Bench, shown_path
+from ._trial import Bench, shown_path
 from ._types import Failure, Outcome, Test
 
 T = TypeVar("T", Test, DataTest)

@@ -19,6 +19,7 @@ from ._bridge import TestBridge
 from ._coverage import NAME as COVERAGE
 from ._fakes import Fake
 from ._free import OURS, KitBudget
+from ._names import MODEL, PROVIDER, Named, queue_name
 from ._overlay import Overlay, Stage, staged
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from ._coverage import Coverage
     from ._overlay import StagedSupervisor
     from ._snapshots import Snapshots
-
-PROVIDER = "scripted"
-"""The provider that the model server is to spells under test."""
 
 
 class Bench:
@@ -54,7 +52,7 @@ class Bench:
     def queue(self) -> str:
         """A name for the model of one test, under which the server keeps its answers."""
         self._count += 1
-        return f"test-{self._count}"
+        return queue_name(self._count)
 
 
 class Trial:
@@ -64,7 +62,7 @@ class Trial:
         self.declared: list[Declared] = []
         self.failed: Failed | None = None
         self.logs: list[str] = []
-        """What it and its spells have written, as it came."""
+        """What it and its spells have written, as it came, and how those ended that did not end well."""
         self._bench = bench
         self._path = path
         self._queue = bench.queue()
@@ -104,7 +102,11 @@ class Trial:
 
         def stand_in(method: BoundMethod) -> BoundMethod:
             if method.name not in made:
-                found = Fake(method, fakes[method.name]) if method.name in fakes else method
+                found = (
+                    Fake(method, fakes[method.name])
+                    if method.name in fakes
+                    else Named(method, self._queue)
+                )
                 made[method.name] = trace.watch(found)
             return made[method.name]
 
@@ -133,6 +135,9 @@ class Trial:
             report = await self._run(spell, stage, request, policy)
         except (SupervisorError, ValueError) as error:
             raise BridgeError("Configuration", f"run_spell: {error}") from None
+        if report.problem is not None:
+            place = ":".join(str(p) for p in (spell.name, report.problem.line) if p is not None)
+            self.logs.append(f"{place}: {report.verdict}: {report.problem.message}")
         return report, trace
 
     async def _run(
@@ -149,7 +154,8 @@ class Trial:
     def requests(self) -> list[Any]:
         """What its models have been sent, oldest first."""
         received = list(self._bench.server.requests)
-        return [r.body for r in received if r.body.get("model") == self._queue]
+        mine = (r.body for r in received if r.body.get("model") == self._queue)
+        return [{**body, "model": MODEL} for body in mine]
 
     def snapshot(self, key: str, value: Any) -> Found:
         """Compare `value` with what is kept under `key`."""
