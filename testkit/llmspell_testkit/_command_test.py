@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from llmspell_supervisor import Layer, SupervisorError, find_config, resolve
+from llmspell_supervisor._resolve import COMMAND_LINE
 from llmspell_supervisor._text import escape_line
 from llmspell_supervisor.cli._arguments import PROGRAM, flag_values
 from llmspell_supervisor.cli._problems import show_error
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 WAITING: Final = "waiting for changes; Ctrl-C ends"
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: SimpleNamespace, console: Console) -> int:
     """Run the command: 0 when no test failed, else 1. Raises `SupervisorError` for its input."""
     options = _options(arguments)
     if arguments.watch:
@@ -35,7 +38,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0 if _once(options, arguments, console).ok else 1
 
 
-def _watch(options: Options, arguments: argparse.Namespace, console: Console) -> int:
+def _watch(options: Options, arguments: SimpleNamespace, console: Console) -> int:
     """Run the tests, and again whenever a file changes, until Ctrl-C. Raises `UsageError`."""
     watch = Watch(options.paths)
     code = 0 if _once(options, arguments, console).ok else 1
@@ -53,21 +56,25 @@ def _watch(options: Options, arguments: argparse.Namespace, console: Console) ->
     return code
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _options(arguments: SimpleNamespace) -> Options:
     config = find_config(arguments.config)
-    layers = config.layers(arguments.profile)
-    layers.append(Layer("the command line", flag_values(arguments)))  # type: ignore[arg-type]
+    flags = flag_values(arguments)
+    policy = resolve([*config.layers(arguments.profile), Layer(COMMAND_LINE, flags)]).policy
+    if "allow_bridges" not in flags:
+        # Its models are scripted. What reaches the world in earnest has to be asked for here.
+        scripted = tuple(b for b in policy.allow_bridges if b.partition(".")[0] == "llm")
+        policy = replace(policy, allow_bridges=scripted)
     return Options(
         paths=tuple(arguments.paths),
         config=config,
-        policy=resolve(layers).policy,
+        policy=policy,
         wanted=arguments.wanted or "",
         update=arguments.update,
         coverage=arguments.coverage,
     )
 
 
-def _once(options: Options, arguments: argparse.Namespace, console: Console) -> Totals:
+def _once(options: Options, arguments: SimpleNamespace, console: Console) -> Totals:
     files = find(options.paths)
     paint = Painter(colour=use_colour())
     count = 0

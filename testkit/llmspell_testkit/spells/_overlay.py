@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from llmspell_bridges import BoundMethod, Bridge, BridgeRegistry
+from llmspell_bridges import BoundMethod, Bridge, BridgeRegistry, CallContext
 from llmspell_protocol import Call, WorkerMessage
 from llmspell_supervisor import LogEntry, Policy, Spell, Supervisor
 from llmspell_supervisor._budget import RunBudget
@@ -72,6 +73,8 @@ class Stage(Struct, frozen=True, kw_only=True):
     """What it finds in its environment; None: what its policy grants it of ours."""
     model: str | None = None
     """The model that answers, whatever is asked; None: the supervisor's."""
+    identity: str | None = None
+    """Whose state is what it keeps; None: its file's."""
     budget: type[RunBudget] | None = None
     """What counts its calls; None: the supervisor's."""
     on_call: Callable[[Call], None] = lambda _: None
@@ -120,6 +123,11 @@ class StagedRun(Run):
         self._stage = stage
         if stage.budget is not None:
             self._budget = stage.budget(policy, self._usage)
+
+    def _context(self) -> CallContext:
+        context = super()._context()
+        identity = self._stage.identity
+        return context if identity is None else replace(context, identity=identity)
 
     def _handle(self, message: WorkerMessage) -> None:
         if isinstance(message, Call):

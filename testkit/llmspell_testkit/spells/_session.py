@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +35,9 @@ T = TypeVar("T", Test, DataTest)
 AT_ONCE: Final = min(2 * len(os.sched_getaffinity(0)), 32)
 """Tests that run at once: each waits for its worker or for the model half of its time. Far fewer than
 a supervisor lets run, so that there is always room for a spell that one of them waits for."""
+
+KEEPERS: Final = ("memory", "rag", "vector", "workflow")
+"""Bridges that keep something after a run."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -169,14 +173,8 @@ class _Work:
 async def _bench(options: Options) -> AsyncIterator[Bench]:
     """A supervisor whose models are a scripted server."""
     reach = Reach(options.paths)
-    with ModelServer() as server:
-        llm = {
-            "providers": {PROVIDER: {"base_url": server.base_url, "max_retries": 0}},
-            "default_model": f"{PROVIDER}/default",
-            "embed_model": f"{PROVIDER}/embed",
-        }
-        bridges = {**options.config.bridges, "llm": llm}
-        config = replace(options.config, bridges=bridges)
+    with ModelServer() as server, tempfile.TemporaryDirectory() as state:
+        config = replace(options.config, bridges=_settings(options.config, server, state))
         async with StagedSupervisor(config) as supervisor:
             supervisor.bridges.add(TestBridge(BridgeConfig()))
             supervisor.bridges.add(CoverageBridge(BridgeConfig()))
@@ -186,6 +184,18 @@ async def _bench(options: Options) -> AsyncIterator[Bench]:
 
             coverage = Coverage() if options.coverage else None
             yield Bench(supervisor, server, reach.locate, policy, coverage)
+
+
+def _settings(config: Config, server: ModelServer, state: str) -> dict[str, Mapping[str, Any]]:
+    """The operator's settings, but that models are scripted and nothing is kept for good."""
+    ours = {"directory": state, "scope": "spell"}
+    kept = {name: {**config.bridges.get(name, {}), **ours} for name in KEEPERS}
+    llm = {
+        "providers": {PROVIDER: {"base_url": server.base_url, "max_retries": 0}},
+        "default_model": f"{PROVIDER}/default",
+        "embed_model": f"{PROVIDER}/embed",
+    }
+    return {**config.bridges, **kept, "llm": llm}
 
 
 def spell_policy(given: Policy, path: str, fakes: frozenset[str]) -> Policy:

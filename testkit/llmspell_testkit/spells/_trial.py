@@ -118,6 +118,7 @@ class Trial:
         stage = Stage(
             registry=lambda below: Overlay(below, extra, stand_in),
             budget=KitBudget,
+            identity=f"{self._queue}:{spell.path}",
             env=request.env,
             model=f"{PROVIDER}/{self._queue}",
             on_call=trace.arrived,

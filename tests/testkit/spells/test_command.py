@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
@@ -13,6 +14,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from llmspell_supervisor import Spell, UsageError
+from llmspell_supervisor.cli._kit import kit_command
+from llmspell_testkit.spells._show import use_colour
+from llmspell_testkit.spells._wrap import wrap
 from tests.support.command import PROGRAM, Command
 
 LANGUAGES: Final = ("lua", "js")
@@ -43,8 +48,22 @@ skip("later");
 """,
 }
 SNAPSHOTS: Final = {
-    "lua": 'test("s", function()\n  expect({a = VALUE}).to_match_snapshot()\nend)\n',
-    "js": 'test("s", async () => {\n  await expect({a: VALUE}).toMatchSnapshot();\n});\n',
+    "lua": """\
+test("s", function()
+  expect({a = VALUE}).to_match_snapshot()
+end)
+test("k", function()
+  expect("kept").to_match_snapshot("by name")
+end)
+""",
+    "js": """\
+test("s", async () => {
+  await expect({a: VALUE}).toMatchSnapshot();
+});
+test("k", async () => {
+  await expect("kept").toMatchSnapshot("by name");
+});
+""",
 }
 
 
@@ -121,41 +140,55 @@ def test_snapshots_are_kept_compared_and_found_stale(command: Command, tmp_path:
     files = {language: tmp_path / f"s.test.{language}" for language in LANGUAGES}
     kept = {language: tmp_path / f"s.test.{language}.snap" for language in LANGUAGES}
 
-    def write(value: str, name: str) -> None:
+    def write(value: str, tests: int = 2) -> None:
         for language, file in files.items():
-            text = SNAPSHOTS[language].replace("VALUE", value)
-            file.write_text(text.replace('"s"', f'"{name}"'))
+            lines = SNAPSHOTS[language].replace("VALUE", value).splitlines(keepends=True)
+            file.write_text("".join(lines[: 3 * tests]))
 
-    write("1", "s")
+    write("1")
     missing = command("test", ".")
     assert missing.returncode == 1
-    assert "s.test.lua:2: there is no snapshot 's 1'" in missing.stdout
-    assert "s.test.js:2:" in missing.stdout
     assert missing.stdout.count("there is no snapshot 's 1': keep it with --update") == 2
+    assert missing.stdout.count("there is no snapshot 'k by name': keep it with --update") == 2
+    assert "s.test.lua:2: there is no snapshot" in missing.stdout
+    assert "s.test.js:2:" in missing.stdout
     assert not any(path.exists() for path in kept.values())
 
     wrote = command("test", ".", "--update")
     assert wrote.returncode == 0
     assert all(f"wrote s.test.{language}.snap" in wrote.stdout for language in LANGUAGES)
-    held = command("test", ".")
-    assert (held.returncode, "2 passed in 2 files" in held.stdout) == (0, True)
 
-    write("2", "s")
+    write("2")
     differs = command("test", ".")
     assert differs.returncode == 1
     assert differs.stdout.count('    expected: {"a": 1}\n    actual:   {"a": 2}\n') == 2
+    assert "2 failed, 2 passed in 2 files" in differs.stdout
 
-    write("2", "t")
-    assert command("test", ".", "--update").returncode == 0
-    for path in kept.values():
-        assert '"t 1"' in path.read_text()
-        assert '"s 1"' not in path.read_text()
-    files["lua"].write_text('test("t", function() end)')
-    files["js"].write_text('test("t", () => {});')
+    write("1", tests=1)
     stale = command("test", ".")
     assert stale.returncode == 0
     for language in LANGUAGES:
-        assert f"stale snapshot in s.test.{language}: 't 1'" in stale.stdout
+        assert f"stale snapshot in s.test.{language}: 'k by name'" in stale.stdout
+    assert command("test", ".", "--update").returncode == 0
+    for path in kept.values():
+        assert "by name" not in path.read_text()
+        assert '"s 1"' in path.read_text()
+
+
+def test_what_reaches_the_world_is_granted_here_or_not_at_all(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "config.toml").write_text('[policy]\nallow_bridges = ["llm", "http"]\n')
+    (tmp_path / "has.lua").write_text("return type(http)")
+    (tmp_path / "has.js").write_text("return typeof http;")
+    (tmp_path / "has.test.toml").write_text(
+        'spell = ["has.lua", "has.js"]\n[[test]]\nname = "x"\nexpect = {value = "nil"}\n'
+    )
+    config = ("test", ".", "--config", "config.toml")
+    assert '    actual:   "undefined"\n' in command(*config).stdout
+    granted = command(*config, "--allow-bridge", "http").stdout
+    assert '    actual:   "table"\n' in granted
+    assert '    actual:   "object"\n' in granted
 
 
 @pytest.mark.parametrize(
@@ -193,13 +226,21 @@ def test_data_names_the_line_of_what_was_due(command: Command, tmp_path: Path) -
     assert "4 failed, 2 passed in 1 file, " in ran.stdout
 
 
-def test_colours_are_for_terminals(command: Command, tmp_path: Path) -> None:
+def test_colours_are_for_terminals_that_want_them(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "hello.test.lua").write_text(TESTS["lua"])
     assert "\x1b" not in command("test", ".").stdout
-    for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
-        shown = _on_a_terminal(command, {"TERM": "xterm", **variables})
-        assert ("\x1b[31;1mFAIL hello.test.lua: greets Ada\x1b[0m" in shown) is coloured
-        assert "FAIL hello.test.lua: greets Ada" in shown
+    shown = _on_a_terminal(command, {"TERM": "xterm"})
+    assert "\x1b[31;1mFAIL hello.test.lua: greets Ada\x1b[0m" in shown
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for name, value, coloured in (("TERM", "xterm", True), ("TERM", "dumb", False)):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setenv(name, value)
+        assert use_colour() is coloured
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not use_colour()
 
 
 def _on_a_terminal(command: Command, variables: dict[str, str]) -> str:
@@ -251,3 +292,20 @@ def _reader(stream: IO[str]) -> Callable[[str], str]:
         raise AssertionError(seen)
 
     return until
+
+
+def test_without_the_kit_the_command_says_which_extra_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "llmspell_testkit", None)
+    monkeypatch.delitem(sys.modules, "llmspell_testkit._command_test", raising=False)
+    with pytest.raises(UsageError) as refused:
+        kit_command("test")
+    assert refused.value.message == "test: llmspell_testkit is not installed"
+    assert refused.value.hint == "pip install 'llmspell-supervisor[testkit]'"
+
+
+def test_an_engine_without_a_test_library_is_refused_by_name() -> None:
+    spell = Spell("sums.abc", "1 + 1", "abacus")
+    with pytest.raises(UsageError, match="abacus has no test library"):
+        wrap(spell, "llmspell_testkit.spells:testing", {})

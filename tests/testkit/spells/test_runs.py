@@ -36,6 +36,14 @@ SPELLS: Final = {
         await util.sleep(20000);
         return [Math.floor(Math.random() * 1e6), util.uuid(), Date.now(), util.time()];
     """,
+    "remember.lua": """
+        memory.append("seen", params.word)
+        return memory.history("seen")
+    """,
+    "remember.js": """
+        await memory.append("seen", params.word);
+        return await memory.history("seen");
+    """,
     "wrong.lua": 'local x = 1\nerror("no luck")',
     "wrong.js": 'const x = 1;\nthrow new Error("no luck");',
 }
@@ -110,6 +118,16 @@ test("how it ends", function()
   expect(report.verdict).to_be("script_error")
   expect(report.problem.message).to_be("no luck")
   expect(report.problem.line).to_be(2)
+end)
+for _, word in ipairs({ "first", "second" }) do
+  test("what a spell keeps is its test's own: " .. word, function()
+    run_spell { spell = "remember.lua", params = { word = word } }
+    local report = run_spell { spell = "remember.lua", params = { word = word } }
+    expect(report.value).to_equal({ word, word })
+  end)
+end
+test("a text that no message can show whole", function()
+  expect(("\\xC3\\xA9"):rep(100)).to_be("\\xff")
 end)
 test("outside", function()
   run_spell { spell = "/etc/passwd" }
@@ -202,6 +220,16 @@ test("how it ends", async () => {
   expect(report.problem.message).toBe("no luck");
   expect(report.problem.line).toBe(2);
 });
+for (const word of ["first", "second"]) {
+  test(`what a spell keeps is its test's own: ${word}`, async () => {
+    await runSpell({spell: "remember.js", params: {word}});
+    const report = await runSpell({spell: "remember.js", params: {word}});
+    expect(report.value).toEqual([word, word]);
+  });
+}
+test("a text that no message can show whole", () => {
+  expect("\u00e9".repeat(100)).toBe(new Uint8Array([255]));
+});
 test("outside", async () => {
   await runSpell({spell: "/etc/passwd"});
 });
@@ -234,6 +262,10 @@ FAILED: Final = {
         "js": ('.output).toEqual("Hello, Bob!', 'expected "Hello, Ada!\\n" to equal "Hello, Bob!'),
     },
     "an error": {"lua": ('error("boom")', "boom"), "js": ('new Error("boom")', "boom")},
+    "a text that no message can show whole": {
+        "lua": ('to_be("\\xff")', f'expected "{39 * "é"}..." to be (1 bytes)'),
+        "js": (".toBe(new Uint8Array", f'expected "{79 * "é"}...'),
+    },
     "outside": {
         "lua": ("/etc/passwd", "/etc/passwd is outside the folders that are tested"),
         "js": ("/etc/passwd", "/etc/passwd is outside the folders that are tested"),
@@ -273,7 +305,7 @@ def totals(tmp_path_factory: pytest.TempPathFactory) -> Totals:
     options = Options(
         paths=(str(folder),),
         config=Config(),
-        policy=Policy(cpu=0.7, allow_bridges=()),
+        policy=Policy(cpu=0.7, allow_bridges=("memory",)),
     )
     return asyncio.run(run_tests(find(options.paths), options, lambda _: None))
 
@@ -290,7 +322,7 @@ def test_what_must_fail_fails_and_nothing_else(totals: Totals, language: str) ->
     failed = {o.name: o.failure for o in mine if o.status != "passed"}
     assert {name: failed[name] for name in failed.keys() - due} == {"not now": None}
     assert due <= failed.keys()
-    assert len(mine) == 18
+    assert len(mine) == 21
     assert _outcome(totals, language, "not now").status == "skipped"
 
 

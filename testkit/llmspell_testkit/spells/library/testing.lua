@@ -130,13 +130,22 @@ local function shown(value)
   return tostring(value)
 end
 
-local function brief(value)
-  if type(value) == "string" then
-    value = #value > 80 and value:sub(1, 80) .. "..." or value
+local SHOWN = 80 -- bytes of a value in a message; a comparison shows all of it
+
+local function cut(text)
+  if #text <= SHOWN then
+    return text
   end
-  local ok, text = pcall(json.encode, value)
-  text = ok and text or tostring(value)
-  return #text > 80 and text:sub(1, 80) .. "..." or text
+  return (text:sub(1, SHOWN):gsub("[\xC2-\xF4]?[\x80-\xBF]*$", "")) .. "..." -- whole characters
+end
+
+local function brief(value)
+  local is_text = type(value) == "string"
+  local ok, text = pcall(json.encode, is_text and cut(value) or value)
+  if not ok then
+    return is_text and "(" .. #value .. " bytes)" or tostring(value)
+  end
+  return is_text and text or cut(text)
 end
 
 local function is_nothing(value)
