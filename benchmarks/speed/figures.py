@@ -70,7 +70,7 @@ class Figures:
         floor = self.median("floor: fork and wait, lua")
         cold, cold_js = (self.median(f"cold, {e}") for e in ("lua", "javascript"))
         pipe = self.median("floor: 1 KB there and back")
-        # The floor carries 10 MB twice, as we do: to the spell and back to the host, and we once more.
+        # Both carry 10 MB twice: there and back.
         carry = self.median("floor: 10 MB there and back")
         p99 = last(self.samples["warm, lua"])
         figures = [

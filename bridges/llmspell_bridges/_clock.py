@@ -17,23 +17,26 @@ class _Clock:
     """Runs while nothing holds it; tasks of one call hold it side by side."""
 
     def __init__(self, limit: asyncio.Timeout) -> None:
-        self._limit = limit
+        self._limit: asyncio.Timeout | None = limit
+        """None once the call has ended: what it left running holds nothing any more. A timeout keeps
+        its task, and a cancelled task the frames that know the timeout."""
         self._holders = 0
         self._left = 0.0
-        self.over = False
-        """The call has ended. What it left running holds nothing any more."""
 
     def hold(self) -> None:
         self._holders += 1
-        until = self._limit.when()
-        if self._holders == 1 and until is not None and not self.over:
+        until = self._limit and self._limit.when()
+        if self._limit and self._holders == 1 and until is not None:
             self._left = until - asyncio.get_running_loop().time()
             self._limit.reschedule(None)
 
     def release(self) -> None:
         self._holders -= 1
-        if not self._holders and not self.over and not self._limit.expired():
+        if self._limit and not self._holders and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
+
+    def end(self) -> None:
+        self._limit = None
 
 
 _clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
@@ -53,8 +56,9 @@ async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
         message = f"{name}: no answer within {seconds:g} s"
         raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
     finally:
-        clock.over = True
+        clock.end()
         _clock.reset(outer)
+        del limit
 
 
 @contextlib.contextmanager

@@ -117,6 +117,11 @@ class Connection:
         """The number of the last invocation; the next is one more."""
         return self._ledger.invoked
 
+    @property
+    def missing(self) -> int:
+        """Bytes of the frame under way that have not come, once its length is known; else 0."""
+        return self._frames.missing
+
     def credit(self, call: int) -> int:
         """How many chunks of stream `call` the host may send now; 0 once closed or ended."""
         return self._ledger.credit(call)

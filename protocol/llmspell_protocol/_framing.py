@@ -91,6 +91,11 @@ class FrameReader:
         return self._frames.popleft() if self._frames else None
 
     @property
+    def missing(self) -> int:
+        """Bytes of the announced body that have not come; 0 between frames."""
+        return self._need - len(self._partial) if self._need else 0
+
+    @property
     def partial(self) -> str:
         """How much of an unfinished frame is there, in words; empty between frames."""
         if self._need:

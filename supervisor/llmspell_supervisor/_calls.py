@@ -207,11 +207,16 @@ class Calls:
             for state in self._open.values():
                 self._record(state, "abandoned")
 
+    def release(self) -> None:
+        """After `wait`: let the context go, which refers to us."""
+        vars(self).pop("context", None)
+
     def _done(self, call: int, task: asyncio.Task[None]) -> None:
         if state := self._open.pop(call, None):
             if self._dry is not None:  # whichever way it ended
                 self._dry.add(state.call.method, state.planned)
             self._record(state, "cancelled" if task.cancelled() else "supervisor_error")
+            state.task = state.reading = None  # whose last frames refer to `state`
         if not task.cancelled() and (error := task.exception()):
             self._fail(error)
 

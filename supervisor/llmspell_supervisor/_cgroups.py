@@ -72,7 +72,11 @@ def _usable(mountinfo: str, groups: str) -> list[Hierarchy]:
         if kind == "cgroup2":
             base = _inside(mount, root, own.get("", "/"))
             with _as_delegated(), open(f"{base}/cgroup.controllers") as file:
-                found.append(Hierarchy(2, frozenset(file.read().split()), base))
+                # To join one stops every fork of the host for 10 ms: not for a tree that limits nothing,
+                # as there is one beside those of version 1.
+                names = frozenset(file.read().split())
+                if names & frozenset(_CONTROLLERS):
+                    found.append(Hierarchy(2, names, base))
         elif kind == "cgroup":
             names = frozenset(options.split(",")) & frozenset(_CONTROLLERS)
             paths = [p for c, p in own.items() if names & set(c.split(","))]

@@ -8,6 +8,7 @@ sender: half a frame would turn all that follows into nonsense.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -29,6 +30,11 @@ _FIONREAD: Final = 0x541B
 READ_SIZE: Final = 16 * 1024
 """Bytes per read: they can be three thousand frames, which are cut in a millisecond. A pipe holds
 four times as much (pipe(7))."""
+LARGE: Final = 256 * 1024
+"""Bytes of a frame for which a pipe is made larger: fewer turns of two processes."""
+MOST_READ: Final = 1 << 20
+"""Bytes of such a pipe, and per read of such a frame: what anybody may have (fs.pipe-max-size)."""
+_F_SETPIPE_SZ: Final = 1031
 
 
 class Channel:
@@ -58,6 +64,7 @@ class Channel:
         self._written: asyncio.Future[None] | None = None
         self._written_bytes = 0
         self._open = True
+        self._wide = False
         self._share = Turn(turns)
         self._pause: asyncio.Handle | None = None
         self._listen()
@@ -89,6 +96,8 @@ class Channel:
             self._rest = memoryview(self._connection.send(message))
         except SessionOver:
             return  # the worker has said its last word: nobody waits for this any more
+        if len(self._rest) >= LARGE:
+            _widen(self._write_fd)
         self._write()
         if self._rest:
             self._written = self._loop.create_future()
@@ -123,8 +132,12 @@ class Channel:
             self._written = None
 
     def _read(self) -> None:
+        missing = self._connection.missing  # of one frame: there is nothing to cut in it
+        if missing >= LARGE and not self._wide:
+            self._wide = True
+            _widen(self._read_fd)
         try:
-            data = os.read(self._read_fd, READ_SIZE)
+            data = os.read(self._read_fd, min(max(missing, READ_SIZE), MOST_READ))
         except BlockingIOError:
             return
         except OSError as error:
@@ -178,3 +191,11 @@ class Channel:
             if self._pause:
                 self._pause.cancel()
             self._release()
+
+
+def _widen(fd: int) -> None:
+    """Let a pipe hold more, if we may: the kernel bounds what one user's pipes hold in all (pipe(7))."""
+    import fcntl  # only for who moves a lot
+
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, MOST_READ)

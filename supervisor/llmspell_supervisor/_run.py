@@ -131,6 +131,17 @@ class Run:
         Raises `SupervisorError` when no worker can be had, `ZygoteDied` if the zygote went before the
         worker had read anything of the script, and what a callback of the embedder's raised.
         """
+        try:
+            return await self._execute(zygote)
+        finally:
+            # They refer to us. Without the circle all of it is freed at once: a collector would leave
+            # megabytes of logs about for thousands of runs.
+            if self._calls:
+                self._calls.release()
+            self._channel = self._calls = self._worker = None
+            self._logs = []
+
+    async def _execute(self, zygote: Zygote) -> RunReport:
         self._activity("starting")
         if not await self._started(zygote):
             return self._report(self._ending.result() or _ending.cancelled(), None, zygote)
@@ -167,6 +178,8 @@ class Run:
 
     async def _started(self, zygote: Zygote) -> bool:
         """Wait for the zygote; False when the run was ended before it was there."""
+        if zygote.hello is not None:
+            return not self._ending.done()
         starting = asyncio.create_task(zygote.start())
         try:
             await asyncio.wait((starting, self._ending), return_when=asyncio.FIRST_COMPLETED)
@@ -434,7 +447,9 @@ class Run:
     def _last_word(self, worker: Worker) -> Ending:
         """What to make of a worker that ended without one."""
         if worker.exit is None:
-            return _ending.supervisor_error("the zygote died, and the worker with it")
+            return _ending.supervisor_error(
+                f"{worker.lost or 'the zygote has died'}; so has the worker"
+            )
         ending = _ending.from_exit(
             worker.exit,
             self._policy,
@@ -447,6 +462,11 @@ class Run:
                 f"{ending.problem.message} before it was ready", "run 'llmspell-supervisor doctor'"
             )
         return ending
+
+    def _all_layers(self, zygote: Zygote) -> dict[str, str]:
+        """The zygote's word stands above the worker's: it was locked before any spell came."""
+        first = zygote.hello.layers if zygote.hello else {}
+        return first | {name: state for name, state in self._layers.items() if name not in first}
 
     def _report(self, ending: Ending, worker: Worker | None, zygote: Zygote) -> RunReport:
         usage = self._usage
@@ -470,6 +490,5 @@ class Run:
             dry_run=self.dry is not None,
             planned=tuple(self.dry.planned) if self.dry else (),
             unlisted=self.dry.unlisted if self.dry else 0,
-            # The zygote's word stands above the worker's: it was locked before any spell came.
-            layers={**self._layers, **(zygote.hello.layers if zygote.hello else {})},
+            layers=self._all_layers(zygote),
         )

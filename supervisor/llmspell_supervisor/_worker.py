@@ -98,6 +98,12 @@ class Worker:
         done = self.exited.done() and not self.exited.cancelled()
         return self.exited.result() if done and not self.exited.exception() else None
 
+    @property
+    def lost(self) -> str:
+        """Why nobody tells how it ended: how its zygote died. Empty while somebody may."""
+        told = self.exited.done() and not self.exited.cancelled() and self.exited.exception()
+        return getattr(told, "message", str(told)) if told else ""
+
     async def gone(self) -> None:
         """Wait until it has ended, by the word of the kernel alone."""
         if self._pidfd >= 0:

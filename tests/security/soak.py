@@ -28,6 +28,7 @@ from llmspell_harness._stage import Stage
 from llmspell_harness._suite import declared
 from llmspell_harness._trial import resident
 from llmspell_supervisor import RunReport, SupervisorError
+from llmspell_supervisor._zygotes import Zygote
 
 RUNS: Final = 10_000
 AT_ONCE: Final = 8
@@ -74,6 +75,8 @@ class Soak:
     killed: set[int] = field(default_factory=set)
     """Numbers of runs whose worker we killed, or whose zygote."""
     zygotes_killed: int = 0
+    dying: list[Zygote] = field(default_factory=list)
+    """Zygotes that we killed, until the supervisor has noticed: workers of theirs may still be given out."""
     samples: list[tuple[int, int]] = field(default_factory=list)
     """Runs done, and bytes resident."""
     leaks: list[str] = field(default_factory=list)
@@ -178,6 +181,7 @@ async def _one(
 ) -> None:
     params: dict[str, Any] = {"n": number}
     policy = dict(LIMITS)
+    result.dying = [zygote for zygote in result.dying if not zygote.dead]
     if kind < 0.5:
         engine = chance.choice(("lua", "lua", "lua", "javascript"))
         source = _HEALTHY[engine]
@@ -188,6 +192,8 @@ async def _one(
         source = attack.key if isinstance(attack, Native | Peer) else attack.source
         params = stage.canaries.targets
         policy |= {"timeout": 0.5}
+    if any(zygote.engine == engine for zygote in result.dying):
+        result.killed.add(number)
     try:
         report = await stage.run(source, engine, params=params, policy=policy, name=f"#{number}")
     except SupervisorError as error:
@@ -229,6 +235,7 @@ def _kill_a_zygote(stage: Stage, result: Soak, chance: random.Random) -> None:
         if run._spell.engine == zygote.engine
     }
     result.zygotes_killed += 1
+    result.dying.append(zygote)
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(zygote._pidfd, signal.SIGKILL)
 

@@ -132,12 +132,16 @@ class ScriptedZygote:
 
     def __init__(self, play: Play) -> None:
         self._play = play
-        self.hello = HELLO
         self.started = asyncio.Event()
         self.started.set()
         self.forked = asyncio.Event()
         self.forked.set()
         self.workers: list[Worker] = []
+
+    @property
+    def hello(self) -> Hello | None:
+        """What it says once it is there."""
+        return HELLO if self.started.is_set() else None
 
     async def start(self) -> Hello:
         """Wait until the test lets it."""

@@ -437,7 +437,7 @@ def test_a_stream_that_is_closed_before_it_began_is_answered() -> None:
 def test_closing_a_stream_in_the_middle_of_a_frame_leaves_the_frame_whole() -> None:
     async def script(peer: Peer, notes: Notes) -> None:
         # Larger than the pipe: the host waits with half of the first chunk written.
-        peer.send(call(1, "count", 10, 300_000, credit=8))
+        peer.send(call(1, "count", 10, 250_000, credit=8))
         await until(lambda: notes.sent)
         peer.send(Close(1), call(2, "length", "abc"))
         seen = [await peer.receive() for _ in range(3)]  # raises on a frame that is not one

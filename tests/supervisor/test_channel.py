@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import os
 from collections.abc import Callable, Coroutine, Iterator
@@ -27,11 +28,12 @@ from llmspell_protocol import (
     WorkerLimits,
     pack,
 )
-from llmspell_supervisor._channel import Channel
+from llmspell_supervisor._channel import LARGE, MOST_READ, Channel
 from llmspell_supervisor._turns import Turns
 from tests.supervisor.scripted import until
 
 NULL = Raw(pack(None))
+GETPIPE_SZ = 1032
 START = Start("execute", "s", "", Raw(pack({})), {}, {}, WorkerLimits(0, 0, 0, 16))
 
 
@@ -104,7 +106,7 @@ async def begun(ends: Ends, calls: int = 2) -> None:
 
 def large(call: int) -> Reply:
     """An answer that no pipe holds."""
-    return Reply(call, Raw(pack("x" * 500_000)))
+    return Reply(call, Raw(pack("x" * 3_000_000)))
 
 
 def test_a_sender_waits_until_the_worker_reads() -> None:
@@ -119,6 +121,30 @@ def test_a_sender_waits_until_the_worker_reads() -> None:
             heard += ends.listen()
             await asyncio.sleep(0)
         assert [*heard, *ends.listen()] == [large(1)]
+
+    on_a_loop(scenario)
+
+
+def test_a_pipe_grows_for_a_large_frame_and_for_no_other() -> None:
+    def capacities(ends: Ends) -> tuple[int, int]:
+        return fcntl.fcntl(ends.write_fd, GETPIPE_SZ), fcntl.fcntl(ends.read_fd, GETPIPE_SZ)
+
+    async def scenario(ends: Ends) -> None:
+        await begun(ends)
+        usual = capacities(ends)
+        await ends.channel.send(Reply(1, Raw(pack("x" * (usual[0] // 2)))))
+        ends.listen()
+        assert capacities(ends) == usual
+        sending = asyncio.create_task(ends.channel.send(large(2)))
+        while not sending.done():
+            ends.listen()
+            await asyncio.sleep(0)
+        assert capacities(ends) == (MOST_READ, usual[1])
+        result = memoryview(ends.worker.send(Result(Raw(pack("x" * 2 * LARGE)))))
+        os.write(ends.their_out, result[: usual[1]])
+        await until(lambda: capacities(ends)[1] == MOST_READ)
+        os.write(ends.their_out, result[usual[1] :])
+        await until(lambda: ends.heard[-1] == Result(Raw(pack("x" * 2 * LARGE))))
 
     on_a_loop(scenario)
 

@@ -299,7 +299,7 @@ def test_a_zygote_that_dies_ends_its_run_and_the_next_run_gets_another(engine: s
     first, second = asyncio.run(scenario())
     assert (first.verdict, first.exit_code) == ("supervisor_error", 70)
     assert first.problem is not None
-    assert "the zygote died" in first.problem.message
+    assert "zygote has died; so has the worker" in first.problem.message
     assert second.value == 1
     assert zygotes() == []
 

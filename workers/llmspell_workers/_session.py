@@ -37,6 +37,8 @@ __all__ = ["Answer", "HostError", "Session"]
 
 READ_SIZE: Final = 65536
 """Bytes per read: the capacity of a pipe by default (pipe(7))."""
+MOST_READ: Final = 1 << 20
+"""Bytes per read of a large frame, for which the host makes its pipe so large."""
 
 MAX_LOG_TEXT: Final = 32768
 """Bytes of UTF-8 in one console entry: what a person may read, far below a frame."""
@@ -143,7 +145,8 @@ class Session:
         return messages
 
     def _read(self) -> None:
-        data = os.read(self._read_fd, READ_SIZE)
+        size = min(max(self._connection.missing, READ_SIZE), MOST_READ)
+        data = os.read(self._read_fd, size)
         if not data:
             os._exit(HOST_GONE)
         self._connection.receive_data(data)

@@ -77,6 +77,7 @@ def _address_space(engine: ScriptEngine, options: WorkerOptions) -> int | None:
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:
     connection = Connection(Role.WORKER, _OUR_CAPS)
     engine_options = EngineOptions(heap=options.heap, jit=options.jit)
+    shared = len(layers)  # with the zygote, which has told of them
     try:
         contain(plan, layers, lambda: engine.start(engine_options))
         self_test(layers)
@@ -85,7 +86,7 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
         failure = Failure("error", ErrorInfo("Internal", str(error)))
         _tell(connection.send(failure), plan, layers)
         return
-    ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict())
+    ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict(shared))
     _write(connection.send(ready))
     start = _await_start(connection)
     session = Session(connection, IN_FD, OUT_FD, start)

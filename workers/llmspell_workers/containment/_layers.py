@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -99,6 +100,13 @@ class Layers:
         """The layers in order."""
         return list(self._states.values())
 
-    def as_dict(self) -> dict[str, str]:
-        """Layer to `on: ...` or `off: ...`, in order, as the run report shows them."""
-        return {s.name: f"{s.state}: {s.detail}" for s in self._states.values()}
+    def as_dict(self, first: int = 0) -> dict[str, str]:
+        """Layer to `on: ...` or `off: ...`, in order, as the run report shows them.
+
+        Without the `first` of them, which are those of the zygote.
+        """
+        states = itertools.islice(self._states.values(), first, None)
+        return {s.name: f"{s.state}: {s.detail}" for s in states}
+
+    def __len__(self) -> int:
+        return len(self._states)

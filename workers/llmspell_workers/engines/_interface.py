@@ -79,7 +79,8 @@ class ScriptEngine(Protocol):
     def self_test(self) -> None:
         """Run a program that must work, and look for names that must not exist.
 
-        Raises `RuntimeError` with the finding.
+        What a fork cannot change may be looked at once, in `preload`. Raises `RuntimeError` with the
+        finding.
         """
 
     def validate(self, start: Start) -> None:

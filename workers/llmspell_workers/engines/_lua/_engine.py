@@ -67,7 +67,7 @@ lupa counts memory only in a runtime that was made with a limit."""
 
 _MAX_SYSCALLS: Final = 16
 
-_TRIAL: Final = """
+_SEARCH: Final = """
 local forbidden = {"python", "io", "package", "require", "dofile", "loadfile", "warn"}
 for _, name in ipairs(forbidden) do assert(_G[name] == nil, name) end
 for name in pairs(debug) do assert(name == "traceback", "debug." .. name) end
@@ -85,10 +85,15 @@ local function walk(value)
   for key, item in next, value do walk(key) walk(item) end
 end
 walk(_G)
+"""
+"""Looks for what must not be there. In the zygote: every worker is a copy of what was searched."""
+
+_TRIAL: Final = """
+assert(python == nil and io == nil and require == nil and os.execute == nil)
 assert(json.encode({b = {1, "é", true, json.null}, a = 0.5}) == '{"a":0.5,"b":[1,"é",true,null]}')
 return #string.rep("x", 100000)
 """
-"""Looks for what must not be there, crosses into Python and back, and allocates."""
+"""Crosses into Python and back, and allocates."""
 
 
 def _refuse_attributes(_object: object, name: object, _setting: object) -> NoReturn:
@@ -136,6 +141,7 @@ class LuaEngine:
             result = chunk(shared)
             if result is not None:
                 self._main, self._reseed = result
+        self._try(_SEARCH)
         self._runtime.gccollect()
 
     def _shared_table(self) -> Any:
@@ -188,14 +194,18 @@ class LuaEngine:
         self._reseed(low, high)
 
     def self_test(self) -> None:
-        """Run a program in a spell's own globals that looks for what must not be there."""
+        """Run a small program in a spell's own globals."""
+        if self._try(_TRIAL) != 100000:
+            raise RuntimeError("Lua's self-test gave a wrong result")
+
+    def _try(self, source: str) -> object:
+        """What a program of ours returns. Raises `RuntimeError` with what it found."""
         limits = WorkerLimits(heap=0, max_request=0, max_result=0, max_in_flight=0)
         empty = msgspec.Raw(b"\x80")
-        host = self._run(Start("execute", "self-test", _TRIAL, empty, {}, {}, limits), None)
+        host = self._run(Start("execute", "self-test", source, empty, {}, {}, limits), None)
         if host.failure is not None:
             raise RuntimeError(f"Lua's self-test found {host.failure.error.message}")
-        if host.value is None or msgspec.msgpack.decode(host.value) != 100000:
-            raise RuntimeError("Lua's self-test gave a wrong result")
+        return None if host.value is None else msgspec.msgpack.decode(host.value)
 
     def validate(self, start: Start) -> None:
         """Compile without running. Raises `ScriptFailure`."""

@@ -213,7 +213,7 @@ class Host:
         answer = self._answers.pop(number)
         if isinstance(answer, Fault):
             raise HostError(answer.error)
-        return status + bytes(answer.value)
+        return b"".join((status, answer.value))
 
     def _receive(self) -> Invoke | None:
         """Keep the next message for whom it concerns; an invocation concerns who waits now."""

@@ -70,7 +70,7 @@ local function pack_bytes(s)
   elseif size < 65536 then
     return pack(">Bs2", 0xc5, s)
   end
-  return pack(">Bs4", 0xc6, s)
+  return pack(">BI4", 0xc6, size) .. s -- one copy fewer
 end
 
 local function pack_string(s)
@@ -85,7 +85,7 @@ local function pack_string(s)
   elseif size < 65536 then
     return pack(">Bs2", 0xda, s)
   end
-  return pack(">Bs4", 0xdb, s)
+  return pack(">BI4", 0xdb, size) .. s
 end
 
 local function pack_integer(n)
@@ -264,7 +264,7 @@ local function encoder(root, weight, crossing)
 
   return function(value)
     put(value)
-    return concat(out, "", 1, size), weight
+    return size == 1 and out[1] or concat(out, "", 1, size), weight
   end
 end
 
@@ -292,6 +292,9 @@ function P.encode_arguments(crossing, number, ...)
   for i = 1, count do
     local put = encoder(format("argument %d", i), weight, crossing)
     parts[before + i], weight = put(values[i])
+  end
+  if #parts == 2 then
+    return parts[1] .. parts[2]
   end
   return concat(parts)
 end
