@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from llmspell_supervisor import Config, RunReport, Spell
 from llmspell_supervisor._pool import NO_POOL
 from llmspell_supervisor._text import escape_line
+from llmspell_supervisor.cli._arguments import flag_values
 
 from ._command_record import count
 from .recording._difference import Difference
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from llmspell_supervisor.cli._console import Console
 
 
-def run(arguments: argparse.Namespace, console: Console) -> int:
+def run(arguments: SimpleNamespace, console: Console) -> int:
     """Run the command: 0 if all is as it was recorded, else 1. Raises `SupervisorError`."""
     recording = load(arguments.recording)
     spell = None
     if arguments.spell is not None:
         spell = Spell.from_path(arguments.spell, engine=recording.spell.engine)
-    _, difference = asyncio.run(_replay(recording, spell, console, verbose=arguments.verbose))
+    _, difference = asyncio.run(_replay(recording, spell, console, arguments))
     console.end_line()
     shown = escape_line(arguments.recording)
     calls = count(len(made(recording)), "call")
@@ -43,8 +44,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 async def _replay(
-    recording: Recording, spell: Spell | None, console: Console, *, verbose: bool
+    recording: Recording, spell: Spell | None, console: Console, arguments: SimpleNamespace
 ) -> tuple[RunReport | None, Difference | None]:
-    log = console.log if verbose else None
+    log = console.log if arguments.verbose else None
+    isolation = flag_values(arguments).get("isolation", "strict")
     async with StagedSupervisor(Config(), pool=NO_POOL, on_log=log) as supervisor:
-        return await replay(supervisor, recording, spell)
+        return await replay(supervisor, recording, spell, isolation=isolation)

@@ -378,6 +378,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--spell", metavar="SPELL", help="the spell as it is now (default: as it was recorded)"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show its console too")
+    _add_isolation(parser)
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:

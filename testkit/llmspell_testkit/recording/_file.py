@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
-from llmspell_protocol import ErrorInfo
-from llmspell_supervisor import Spell, UsageError
+from llmspell_protocol import ErrorInfo, ErrorKind, ValueRejected, pack
+from llmspell_supervisor import Policy, Spell, UsageError
 from llmspell_supervisor._files import read_regular
 from llmspell_supervisor._policy import MIB
 from llmspell_supervisor._text import escape_line
@@ -34,7 +34,7 @@ _HANDLES: Final = ("@function", "@object")
 class Fault(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An error, with names."""
 
-    kind: str
+    kind: ErrorKind
     message: str
     retryable: bool = False
     retry_after: float | None = None
@@ -63,7 +63,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     ended_at: int = 0
     value: Any = None
     error: Fault | None = None
-    budget: tuple[str, float, float] | None = None
+    budget: tuple[Literal["tokens", "cost"], float, float] | None = None
     steps: list[Event] = []
 
 
@@ -86,6 +86,9 @@ class Ending(Struct, frozen=True, forbid_unknown_fields=True):
     problem: dict[str, Any] | None
 
 
+Draw = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+
+
 class Recording(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One run, as it is kept."""
 
@@ -99,7 +102,7 @@ class Recording(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Bridges and methods that the spell was granted."""
     limits: dict[str, Any]
     """Fields of the policy that were not the default."""
-    seed: tuple[int, int, int, int]
+    seed: tuple[Draw, Draw, Draw, Draw]
     clock: int
     """When the run began, in milliseconds since 1970."""
     wall: float
@@ -144,9 +147,21 @@ def load(path: str) -> Recording:
             f"{shown} has version {head.version} of recordings; known is {VERSION}", "record again"
         )
     try:
-        return msgspec.json.decode(data, type=Recording)
-    except msgspec.ValidationError as error:
+        recording = msgspec.json.decode(data, type=Recording)
+        _check(recording)
+    except (ValueError, ValueRejected) as error:  # msgspec's own is one
         raise UsageError(f"{shown}: {escape_line(str(error))}", "record again") from None
+    return recording
+
+
+def _check(recording: Recording) -> None:
+    """Whether everything in it can be served. Raises `ValueError` or `ValueRejected`."""
+    Policy(**recording.limits)
+    values = [recording.params, *(call.value for call in recording.calls)]
+    for step in (step for call in recording.calls for step in call.steps):
+        values += [step.value, step.args]
+    for value in values:
+        pack(from_json(value))
 
 
 class _Head(Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -27,9 +27,6 @@ from ._file import Event, Fault, Recorded, Recording, from_json, to_json
 from ._record import Fixed, ending_of, run_fixed
 from ._redaction import Redactor
 from ._trace import ServedStream
-
-if TYPE_CHECKING:
-    from llmspell_protocol import ErrorKind
 
 PATIENCE: Final = 5.0
 """Seconds beyond those of the recorded run that a call may keep others waiting for it."""
@@ -176,7 +173,7 @@ class _Served(Stood):
         self._player.done(call.ended_at)
         if call.budget is not None:
             what, asked, left = call.budget
-            raise BudgetExceeded("tokens" if what == "tokens" else "cost", asked=asked, left=left)
+            raise BudgetExceeded(what, asked=asked, left=left)
         if call.error is not None:
             raise _error(call.error)
         return pack(from_json(call.value))
@@ -201,7 +198,7 @@ async def _invoke(ctx: CallContext, call: Recorded, step: Event) -> None:
 
 def _error(fault: Fault) -> BridgeError:
     return BridgeError(
-        cast("ErrorKind", fault.kind),
+        fault.kind,
         fault.message,
         retryable=fault.retryable,
         retry_after=fault.retry_after,
@@ -217,7 +214,11 @@ def _place(path: str) -> str:
 
 
 async def replay(
-    supervisor: StagedSupervisor, recording: Recording, spell: Spell | None = None
+    supervisor: StagedSupervisor,
+    recording: Recording,
+    spell: Spell | None = None,
+    *,
+    isolation: Literal["strict", "degraded"] = "strict",
 ) -> tuple[RunReport | None, Difference | None]:
     """Run the recorded spell, or `spell`, again: its report, and the first difference if any.
 
@@ -231,7 +232,8 @@ async def replay(
         env=recording.env,
         on_call=player.arrived,
     )
-    policy = Policy(**recording.limits, allow_bridges=tuple(_grants(recording)))
+    bridges = tuple(_grants(recording))
+    policy = Policy(**recording.limits, allow_bridges=bridges, isolation=isolation)
     fixed = Fixed(recording.seed, recording.clock, speed=AT_ONCE)
     params = from_json(recording.params)
     try:

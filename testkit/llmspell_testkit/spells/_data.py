@@ -171,7 +171,9 @@ class DataFile:
         try:
             spell = Spell.from_path(self._bench.locate(self.path, test.spell))
             recording = load(self._bench.locate(self.path, test.case.recording or ""))
-            _, difference = await replayed(self._bench.supervisor, recording, spell)
+            _, difference = await replayed(
+                self._bench.supervisor, recording, spell, isolation=self._bench.isolation
+            )
         except SupervisorError as error:
             return self._failed(test, trial, "recording", str(error))
         if difference is None:

@@ -183,7 +183,14 @@ async def _bench(options: Options) -> AsyncIterator[Bench]:
                 return spell_policy(options.policy, path, fakes)
 
             coverage = Coverage() if options.coverage else None
-            yield Bench(supervisor, server, reach.locate, policy, coverage)
+            yield Bench(
+                supervisor,
+                server,
+                reach.locate,
+                policy,
+                isolation=options.policy.isolation,
+                coverage=coverage,
+            )
 
 
 def _settings(config: Config, server: ModelServer, state: str) -> dict[str, Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -39,6 +39,8 @@ class Bench:
         server: ModelServer,
         locate: Callable[[str, str], str],
         policy: Callable[[str, frozenset[str]], Policy],
+        *,
+        isolation: Literal["strict", "degraded"] = "strict",
         coverage: Coverage | None = None,
     ) -> None:
         """`locate` finds a spell that a file names; `policy` is that of a spell and its fakes."""
@@ -46,6 +48,7 @@ class Bench:
         self.server = server
         self.locate = locate
         self.policy = policy
+        self.isolation = isolation
         self.coverage = coverage
         self._count = 0
 

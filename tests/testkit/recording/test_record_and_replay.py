@@ -467,6 +467,8 @@ def test_a_file_that_is_no_recording_of_ours_is_refused_with_the_reason(
         ('{"format": "x", "version": 1}', "is no recording"),
         (good.replace('"version": 1', '"version": 2'), "has version 2 of recordings; known is 1"),
         (good.replace('"seed"', '"sed"'), "sed"),
+        (good.replace('"limits": {}', '"limits": {"cpu": -1}'), "cpu"),
+        (good.replace('"@bytes": "/wA="', '"@bytes": "/w"'), "padding"),
     ):
         assert text != good
         path.write_text(text)
