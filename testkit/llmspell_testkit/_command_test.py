@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from llmspell_supervisor import Layer, SupervisorError, find_config, resolve
+from llmspell_supervisor import Layer, SupervisorError, UsageError, find_config, resolve
 from llmspell_supervisor._resolve import COMMAND_LINE
 from llmspell_supervisor._text import escape_line
 from llmspell_supervisor.cli._arguments import PROGRAM, flag_values
@@ -74,6 +74,12 @@ def _options(arguments: SimpleNamespace) -> Options:
     )
 
 
+def _nothing(options: Options, totals: Totals) -> str:
+    if totals.unwanted:
+        return f"-k {escape_line(options.wanted)}: none of {totals.unwanted} tests is named so"
+    return "the files declare no tests"
+
+
 def _once(options: Options, arguments: SimpleNamespace, console: Console) -> Totals:
     files = find(options.paths)
     paint = Painter(colour=use_colour())
@@ -91,6 +97,8 @@ def _once(options: Options, arguments: SimpleNamespace, console: Console) -> Tot
 
     totals = asyncio.run(run_tests(files, options, tell))
     console.end_line()
+    if not totals.outcomes:
+        raise UsageError(_nothing(options, totals))
     for line in failures(totals, paint):
         console.out(line)
     if not totals.ok:

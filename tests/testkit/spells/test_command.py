@@ -198,6 +198,8 @@ def test_what_reaches_the_world_is_granted_here_or_not_at_all(
         (("hello.lua",), "hello.lua is no test"),
         (("folder",), "folder holds no tests"),
         ((".", "--cpu", "soon"), "--cpu"),
+        (("few", "-k", "other"), "-k other: none of 1 tests is named so"),
+        (("none",), "the files declare no tests"),
         ((), "PATH"),
     ],
 )
@@ -205,6 +207,9 @@ def test_what_cannot_be_run_is_one_line_and_exit_code_2(
     arguments: tuple[str, ...], message: str, command: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
+    for name, text in (("few", 'test("x", function() end)'), ("none", "local x = 1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.test.lua").write_text(text)
     ran = command("test", *arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert message in ran.stderr
