@@ -99,13 +99,23 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@pytest.fixture(scope="module")
-def supervisor(runner: asyncio.Runner) -> Iterator[StagedSupervisor]:
+def _opened(runner: asyncio.Runner) -> Iterator[StagedSupervisor]:
     supervisor = StagedSupervisor()
     runner.run(supervisor.__aenter__())
     supervisor.bridges.add(Outside(BridgeConfig()))
     yield supervisor
     runner.run(supervisor.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def supervisor(runner: asyncio.Runner) -> Iterator[StagedSupervisor]:
+    yield from _opened(runner)
+
+
+@pytest.fixture(scope="module")
+def another(runner: asyncio.Runner) -> Iterator[StagedSupervisor]:
+    """Its zygotes have other addresses and other seeds of hashes: replays are run here."""
+    yield from _opened(runner)
 
 
 @pytest.fixture
@@ -124,7 +134,7 @@ def recorded(
 
 @pytest.fixture
 def replayed(
-    runner: asyncio.Runner, supervisor: StagedSupervisor, tmp_path: Path
+    runner: asyncio.Runner, another: StagedSupervisor, tmp_path: Path
 ) -> Callable[..., tuple[RunReport | None, Difference | None]]:
     """Through a file, as people do it."""
 
@@ -134,7 +144,7 @@ def replayed(
         path = str(tmp_path / "run.json")
         save(path, recording)
         spell = None if source is None else Spell("spell", source, recording.spell.engine)
-        return runner.run(replay(supervisor, load(path), spell))
+        return runner.run(replay(another, load(path), spell))
 
     return run
 
