@@ -100,6 +100,10 @@ class Console:
         """One line on stdout, which is safe to show already."""
         self._write(sys.stdout, line)
 
+    def piece(self, text: str) -> None:
+        """Part of a line on stdout, which is safe to show already."""
+        self._write(sys.stdout, text, end="")
+
     def err(self, line: str) -> None:
         """One line on stderr, which is safe to show already."""
         if sys.stdout.isatty():  # where both are one screen

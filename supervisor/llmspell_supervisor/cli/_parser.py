@@ -30,6 +30,9 @@ _ITEMS: Final = {
 
 COMMANDS: Final = {
     "run": "run a spell",
+    "test": "run the tests of spells",
+    "record": "run a spell, and keep what it was answered in a file",
+    "replay": "run a recorded spell again, answered from its file",
     "validate": "check spells without running them",
     "info": "show engines, bridges, a method, or what a spell says about itself",
     "audit": "check that an audit log is whole",
@@ -328,6 +331,56 @@ def _add_validate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON list on stdout")
 
 
+def _add_test(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] PATH ..."
+    parser.epilog = (
+        "Exit codes: 0 all passed, 1 a test failed, 2 nothing was run because a flag or a path is"
+        " wrong."
+    )
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a *.test.lua, .js or .toml, or a folder of them"
+    )
+    parser.add_argument(
+        "-k", dest="wanted", metavar="TEXT", help="only tests that have TEXT in their name"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="a line for each test")
+    parser.add_argument("--update", action="store_true", help="keep snapshots as values are now")
+    parser.add_argument(
+        "--coverage", action="store_true", help="show which lines of spells in Lua were run"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write a report in JUnit's XML as well")
+    parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
+    _add_config(parser)
+    _add_limits(parser)
+    _add_grants(parser)
+
+
+def _add_record(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] -o FILE SPELL"
+    parser.set_defaults(dry_run=False, learn=None, audit=None)
+    parser.add_argument("spell", metavar="SPELL", help="a file, or - for standard input")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="the recording, such as run.json"
+    )
+    parser.add_argument(
+        "--test", action="store_true", help="write a *.test.toml beside it that replays it"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+    _add_input(parser)
+    _add_limits(parser)
+    _add_grants(parser)
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit codes: 0 all is as it was recorded, 1 something differs."
+    parser.add_argument("recording", metavar="FILE", help="what record wrote")
+    parser.add_argument(
+        "--spell", metavar="SPELL", help="the spell as it is now (default: as it was recorded)"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show its console too")
+    _add_isolation(parser)
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topic",
@@ -406,6 +459,9 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 _ADD: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "run": _add_run,
+    "test": _add_test,
+    "record": _add_record,
+    "replay": _add_replay,
     "validate": _add_validate,
     "info": _add_info,
     "audit": _add_audit,

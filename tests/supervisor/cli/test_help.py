@@ -14,6 +14,7 @@ from llmspell_supervisor.cli._parser import COMMANDS, build, parse
 from tests.support.command import Command
 
 README = Path(__file__).parents[3] / "supervisor" / "README.md"
+TESTING = Path(__file__).parents[3] / "docs" / "testing.md"
 
 TOP = """\
 usage: llmspell-supervisor [-h] [--version] COMMAND ...
@@ -26,6 +27,9 @@ options:
 
 commands:
   run         run a spell
+  test        run the tests of spells
+  record      run a spell, and keep what it was answered in a file
+  replay      run a recorded spell again, answered from its file
   validate    check spells without running them
   info        show engines, bridges, a method, or what a spell says about itself
   audit       check that an audit log is whole
@@ -164,6 +168,13 @@ def test_the_readme_shows_the_help_of_run_as_it_is(command: Command) -> None:
     assert shown in README.read_text()
 
 
+@pytest.mark.parametrize("name", ["test", "record", "replay"])
+def test_the_page_about_testing_shows_the_help_as_it_is(command: Command, name: str) -> None:
+    shown, policy, rest = command(name, "--help").stdout.partition("\nlimits:")
+    assert f"```\n{shown}```\n" in TESTING.read_text()
+    assert policy + rest.partition("Exit codes")[0] in command("run", "--help").stdout
+
+
 def test_the_readme_lists_every_exit_code() -> None:
     text = README.read_text()
     for verdict, code in EXIT_CODES.items():
@@ -188,8 +199,11 @@ def test_flags_become_fields_of_the_policy_and_only_those_that_were_given() -> N
     assert flag_values(arguments) == {"memory": 1 << 30, "allow_env": ("A", "B"), "jit": True}
 
 
+_ELSEWHERE = {"run", "test", "record", "replay"}
+
+
 def test_the_help_of_every_command_is_held_here_or_in_the_readme() -> None:
-    assert {key[0] for key in HELP if len(key) == 2} | {"run"} == set(COMMANDS)
+    assert {key[0] for key in HELP if len(key) == 2} | _ELSEWHERE == set(COMMANDS)
 
 
 def test_version_names_the_program(command: Command) -> None:
