@@ -63,7 +63,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
     ended_at: int = 0
     value: Any = None
     error: Fault | None = None
-    budget: tuple[Literal["tokens", "cost"], float, float] | None = None
+    budget: tuple[Literal["tokens", "cost", "calls"], float, float] | None = None
     steps: list[Event] = []
 
 

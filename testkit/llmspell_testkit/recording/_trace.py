@@ -52,7 +52,7 @@ class Traced(Struct):
     value: Any = None
     """The answer, or what a stream ended with."""
     error: ErrorInfo | None = None
-    budget: tuple[Literal["tokens", "cost"], float, float] | None = None
+    budget: tuple[Literal["tokens", "cost", "calls"], float, float] | None = None
     """What ran out, how much was asked, how much was left."""
 
 
