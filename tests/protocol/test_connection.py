@@ -95,6 +95,17 @@ def test_an_announced_frame_costs_no_more_than_what_has_come_of_it() -> None:
     assert held < 4 * KIB
 
 
+def test_what_is_missing_of_a_frame_is_told_once_its_length_is_known() -> None:
+    host = Connection(Role.HOST)
+    frame = memoryview(Connection(Role.WORKER).send(READY))
+    said = []
+    for byte in range(len(frame)):
+        host.receive_data(frame[byte : byte + 1])
+        said.append(host.missing)
+    body = len(frame) - 4
+    assert said == [0, 0, 0, *range(body, 0, -1), 0]
+
+
 @pytest.mark.parametrize(("size", "legal"), [(0, True), (1, False)])
 def test_a_frame_of_exactly_the_cap_is_legal(size: int, *, legal: bool) -> None:
     body = msgspec.msgpack.encode(READY)
@@ -390,6 +401,13 @@ def test_a_stream_round_trips_under_a_credit_of_one(chunks: list[ScriptValue]) -
     pair.tell(Reply(1, raw(None)))
     pair.say(Result(raw(None)))
     assert pair.host.state is pair.worker.state is State.DONE
+
+
+def test_at_a_new_end_nothing_is_open() -> None:
+    for role in Role:
+        end = Connection(role)
+        assert (end.missing, end.invoked, end.spare_calls, end.credit(1)) == (0, 0, 0, 0)
+        assert (list(end.open_calls), end.open_invocations) == ([], frozenset())
 
 
 def test_a_new_pair_is_booting() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmspell_supervisor._errors import PolicyError, UsageError
 from llmspell_supervisor._fields import check_field, check_fields
 from llmspell_supervisor._policy import FIELDS, GIB, GRANTS, LIMITS, META, MIB, Policy
-from llmspell_supervisor._resolve import COMMAND_LINE, DEFAULT, Layer, resolve
+from llmspell_supervisor._resolve import COMMAND_LINE, DEFAULT, Layer, _outside, resolve
 
 
 def config(**values: Any) -> Layer:
@@ -311,3 +311,11 @@ def test_a_manifest_that_needs_a_method_says_which_flag_grants_it() -> None:
         PolicyError, match=r"needs bridge http.get \(run with --allow-bridge http.get\)"
     ):
         resolve([flags(allow_bridges=("llm",)), manifest(allow_bridges=("http.get",))])
+
+
+def test_what_asks_for_less_than_is_given_is_within_it() -> None:
+    assert list(_outside("jit", False, False)) == list(_outside("jit", True, False)) == []
+    assert list(_outside("jit", False, True)) == [""]
+    assert list(_outside("isolation", "strict", "strict")) == []
+    assert list(_outside("isolation", "degraded", "degraded")) == []
+    assert list(_outside("isolation", "strict", "degraded")) == ["degraded"]
