@@ -131,7 +131,6 @@ class Calls:
         state.room = asyncio.Event() if call.credit else None
         self._open[call.id] = state
         state.task = asyncio.create_task(self._serve(call, state))
-        state.task.add_done_callback(lambda task: self._done(call.id, task))
 
     def credit(self, call: int) -> None:
         """The script has read chunks of a stream: there may be room for more."""
@@ -208,21 +207,36 @@ class Calls:
             _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
             for state in self._open.values():
                 self._record(state, "abandoned")
+        for state in tuple(self._open.values()):
+            if state.task and state.task.cancelled():  # before it had begun
+                self._done(state, "cancelled")
 
     def release(self) -> None:
         """After `wait`: let the context go, which refers to us."""
         vars(self).pop("context", None)
 
-    def _done(self, call: int, task: asyncio.Task[None]) -> None:
-        if state := self._open.pop(call, None):
-            if self._dry is not None:  # whichever way it ended
-                self._dry.add(state.call.method, state.planned)
-            self._record(state, "cancelled" if task.cancelled() else "supervisor_error")
-            state.task = state.reading = None  # whose last frames refer to `state`
-        if not task.cancelled() and (error := task.exception()):
-            self._fail(error)
+    def _done(self, state: _Open, outcome: str = "supervisor_error") -> None:
+        """A call is over, whichever way it ended; `outcome` is what nobody has recorded yet."""
+        self._open.pop(state.call.id, None)
+        if self._dry is not None:
+            self._dry.add(state.call.method, state.planned)
+        self._record(state, outcome)
+        state.task = state.reading = None  # whose last frames refer to `state`
 
+    # What is done at the end is done in here: a callback of the task's would take a turn of the loop.
     async def _serve(self, call: Call, state: _Open) -> None:
+        try:
+            await self._reply(call, state)
+        except asyncio.CancelledError:
+            self._done(state, "cancelled")
+            raise
+        except BaseException as error:  # noqa: BLE001 - a bug of ours, or what a callback raised
+            self._done(state)
+            self._fail(error)
+        else:
+            self._done(state)
+
+    async def _reply(self, call: Call, state: _Open) -> None:
         self._activity(call.method)
         answer = await self._answer(call, state)
         if answer is None:

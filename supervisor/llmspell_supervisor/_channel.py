@@ -80,10 +80,20 @@ class Channel:
 
         Raises `ValueRejected` when the message is over the cap of a frame.
         """
+        if self._is_idle():
+            self.begin(message)
+            if self._is_idle():  # as usual: the pipe has taken all of it at once
+                return
+            async with self._turn:
+                await self._until_written()
+            return
         async with self._turn:
             await self._until_written()  # a frame that a cancelled sender has left
             self.begin(message)
             await self._until_written()
+
+    def _is_idle(self) -> bool:
+        return self._written is None and not self._turn.locked()
 
     def begin(self, message: HostMessage) -> None:
         """Write what the pipe takes of a message and the rest later; nothing else may be under way.

@@ -10,6 +10,8 @@ import pytest
 
 from llmspell_workers.containment import LayerMissing, Layers, self_test
 from llmspell_workers.containment import _checklist as checklist
+from llmspell_workers.containment import _seccomp as seccomp
+from llmspell_workers.containment import _signals as signals
 
 WORDS = os.strerror(errno.EPERM)
 
@@ -21,7 +23,7 @@ def refuse(*_: Any) -> NoReturn:
 def test_a_zygote_that_cannot_ask_to_die_with_its_parent_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checklist._signals, "die_with_parent", refuse)
+    monkeypatch.setattr(signals, "die_with_parent", refuse)
     with pytest.raises(LayerMissing) as caught:
         checklist._die_with_parent()
     assert (caught.value.layer, caught.value.reason) == ("parent_death", WORDS)
@@ -30,7 +32,7 @@ def test_a_zygote_that_cannot_ask_to_die_with_its_parent_says_so(
 def test_a_filter_that_does_not_answer_is_told_in_the_kernel_s_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checklist._seccomp, "prove", refuse)
+    monkeypatch.setattr(seccomp, "prove", refuse)
     layers = Layers()
     assert self_test(layers) == {}  # nothing is on that could be proved
     layers.on("seccomp", "by a test")
