@@ -386,6 +386,15 @@ CASES = (
         [1, 2, 3],
     ),
     works(
+        "a workflow that runs for each of so many events",
+        FLOW_LUA + 'flow:add_step({name = "a", run = function(c) return c.input.event.number end}) '
+        "local t = {} for r in flow:on({every = 0.01, times = 2}) do t[#t + 1] = r.output end return t",
+        FLOW_JS + 'await flow.addStep({ name: "a", run: (c) => c.input.event.number }); '
+        "const t = []; for await (const r of flow.on({ every: 0.01, times: 2 })) t.push(r.output); "
+        "return t",
+        [1, 2],
+    ),
+    works(
         "a function of a step may run another workflow",
         'local inner = workflow.sequential() inner:add_step({name = "i", '
         'run = function(c) return c.input.n + 1 end}) ' + FLOW_LUA +
