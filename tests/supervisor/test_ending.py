@@ -138,3 +138,9 @@ def test_only_what_the_host_has_sent_is_the_word_of_the_host() -> None:
     assert failed("Internal", {"Internal"}) == "supervisor_error"
     assert failed("Internal", {"Policy"}) == "engine_crash"
     assert failed("Provider", {"Provider"}) == "script_error"
+
+
+def test_what_was_overspent_names_the_limit() -> None:
+    calls = ending.overspent(POLICY, BudgetExceeded("calls", asked=1, left=0))
+    tokens = ending.overspent(POLICY, BudgetExceeded("tokens", asked=2, left=1))
+    assert (calls.verdict, tokens.verdict) == ("call_limit", "cost_limit")
