@@ -66,6 +66,8 @@ ATTEMPTS: Final = 3
 POLICIES: Final = 64
 """Policies that are kept encoded."""
 
+_GUARD: Final = "keep what a script does behind 'if __name__ == \"__main__\":'"
+
 _log = logging.getLogger(__name__)
 
 
@@ -327,10 +329,15 @@ class _Shard:
         )
         try:
             self._pidfd = _start(self._process)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             ours.close()
-            reason = error.strerror if isinstance(error, OSError) else str(error).strip()
-            raise SupervisorError(f"a shard was not started: {reason}") from None
+            raise SupervisorError(f"a shard was not started: {error.strerror}") from None
+        except RuntimeError:  # of multiprocessing, which is importing the main module
+            ours.close()
+            raise SupervisorError(
+                "a shard was not started: the main module starts shards while a shard imports it",
+                _GUARD,
+            ) from None
         finally:
             theirs.close()
         self._link: Link[ToFront] = Link(
@@ -464,8 +471,7 @@ class _Shard:
             self._fail(
                 SupervisorError(
                     f"{self.epitaph} before it was open",
-                    "see its own words on standard error; a script that starts shards keeps what it"
-                    " does behind 'if __name__ == \"__main__\":'",
+                    f"see its own words on standard error; {_GUARD}",
                 )
             )
         runs = tuple(self._runs.values())
