@@ -15,9 +15,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from llmspell_bridges import Bridge, BridgeConfig
+from llmspell_bridges.http import HttpConfig
 from llmspell_supervisor import (
     Admission,
     AuditError,
@@ -57,13 +59,33 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from llmspell_bridges import Bridge, BridgeError, CallContext, method
+from llmspell_bridges import Bridge, BridgeConfig, BridgeError, CallContext, method
+
+
+class ProbeConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all runs together may have."""
+
+    limit: int = 4
+
+    def part(self, parts):
+        """A part."""
+        return ProbeConfig(limit=self.limit // parts)
 
 
 class Probe(Bridge):
     """Looks at where it is."""
 
     name = "probe"
+    config = ProbeConfig
+
+    def __init__(self, config: ProbeConfig) -> None:
+        super().__init__(config)
+        self._limit = config.limit
+
+    @method
+    async def limit(self, ctx: CallContext) -> int:
+        """What is configured."""
+        return self._limit
 
     @method
     async def shard(self, ctx: CallContext) -> int:
@@ -142,7 +164,7 @@ class Front:
         self.raised: Exception | None = None
         """What the next callback raises."""
         self.supervisor = Supervisor(
-            Config(bridges={"http": {"rate": 4.0}}),
+            Config(bridges={"probe": {"limit": 10}}),
             shards=shards,
             pool=NO_POOL,
             audit=str(self.audit),
@@ -543,7 +565,11 @@ def test_tenants_take_turns_at_all_shards_together(front: Front) -> None:
     front.play(scenario())
 
 
-def test_what_is_counted_for_all_is_divided() -> None:
+def test_what_is_counted_for_all_is_divided(front: Front) -> None:
+    assert front.play(front.run("lua", "return probe.limit()")).value == 5
+    http = msgspec.convert({"rate": 4.0, "burst": 5}, HttpConfig)
+    assert (http.part(2).rate, http.part(2).burst) == (2.0, 2)
+    assert http.part(8).burst == 1
     pools = [_part(PoolSize(3, 8), number, 3) for number in range(3)]
     assert [(p.low, p.high) for p in pools] == [(1, 3), (1, 3), (1, 2)]
     assert [_part(NO_POOL, number, 2).high for number in range(2)] == [0, 0]
@@ -702,7 +728,7 @@ def test_nobody_pays_for_shards_who_has_none() -> None:
 
 KILLED = """
 import asyncio, sys
-from llmspell_supervisor import Policy, Spell, Supervisor
+from llmspell_supervisor import Policy, PoolSize, Spell, Supervisor
 
 ENDLESS = {endless!r}
 
@@ -713,7 +739,7 @@ async def main():
         left -= 1
         if not left:
             print("up", flush=True)
-    async with Supervisor(shards=2, on_log=up) as supervisor:
+    async with Supervisor(shards=2, pool=PoolSize(0, 0), on_log=up) as supervisor:
         policy = Policy(cpu=60)
         spells = [Spell.from_text(s, e) for e, s in ENDLESS.items()] * 2
         await asyncio.gather(*(supervisor.run(s, policy=policy) for s in spells))
@@ -727,14 +753,16 @@ def test_the_death_of_the_front_ends_everything(tmp_path: Path) -> None:
     program = tmp_path / "front.py"
     program.write_text(KILLED.format(endless=ENDLESS))
     with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE) as front:
-        assert front.stdout is not None
-        assert front.stdout.readline() == b"up\n"
-        below = descendants(front.pid)
-        shards = shards_of(front.pid)
-        assert len(shards) == 2
-        assert len(below) > 2 + 8 + 4  # shards, their zygotes, workers
-        os.kill(shards[0], signal.SIGSTOP)  # nobody there to see that a socket has closed
-        front.kill()
+        try:
+            assert front.stdout is not None
+            assert front.stdout.readline() == b"up\n"
+            below = descendants(front.pid)
+            shards = shards_of(front.pid)
+            assert len(shards) == 2
+            assert len(below) >= 2 + 4 + 4  # the two processes of a zygote in each, and the workers
+            os.kill(shards[0], signal.SIGSTOP)  # nobody there to see that a socket has closed
+        finally:
+            front.kill()
     assert [pid for pid in below if not ended(pid)] == []
 
 
