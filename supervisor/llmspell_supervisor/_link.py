@@ -74,8 +74,16 @@ class Link(Generic[T]):
 
     def close(self) -> None:
         """Close this end; the other one is told."""
-        self._stop()
-        self._end.close()
+        try:
+            self._stop()
+        finally:  # also when the event loop is closed already
+            self._end.close()
+
+    def stop_reading(self) -> None:
+        """Leave what the other end sends from now on where it is."""
+        if self._reading:
+            self._loop.remove_reader(self._end)
+            self._reading = False
 
     def _write(self) -> None:
         try:
@@ -117,9 +125,7 @@ class Link(Generic[T]):
         return bytes(self._in[at + _HEADER : end]) if len(self._in) >= end else None
 
     def _stop(self) -> None:
-        if self._reading:
-            self._loop.remove_reader(self._end)
-            self._reading = False
+        self.stop_reading()
         if self._writing:
             self._loop.remove_writer(self._end)
             self._writing = False

@@ -145,7 +145,8 @@ class Shard:
             self._loop.call_soon_threadsafe(self._link.send, message)
 
     async def finish(self) -> None:
-        """End every run with the verdict `cancelled`, and wait for it."""
+        """End every run with the verdict `cancelled`, and wait for it. No other one begins."""
+        self._link.stop_reading()  # what is not read, another shard gets
         for number in tuple(self._tasks):
             self._cancel(number)
         if self._tasks:

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 
 OPEN_TIMEOUT: Final = 60.0
 """Seconds for a shard to start: it takes half a second, or as long as the main module's import."""
+END_TIMEOUT: Final = 15.0
+"""Seconds for runs to end that are cancelled, three times what a bridge has to clean up. A shard that
+does not answer within it is ended with them."""
 CLOSE_TIMEOUT: Final = 10.0
 """Seconds for a shard to end once its runs are over, which takes milliseconds: bridges may have
 servers and databases to close. Past it, it is killed."""
@@ -113,10 +116,12 @@ class Shards:
         """End every run with the verdict `cancelled`, and every shard."""
         self._closing = True
         self.cancel_all()
-        if self._runs:
-            await asyncio.wait(self._runs.values())
         try:
+            if self._runs:
+                await asyncio.wait(self._runs.values(), timeout=END_TIMEOUT)
             await asyncio.gather(*(shard.close() for shard in self._shards))
+            if self._runs:  # of a shard that did not answer any more
+                await asyncio.wait(self._runs.values())
         finally:
             atexit.unregister(self._let_go)
 
@@ -144,7 +149,7 @@ class Shards:
     async def _run(self, pending: _Pending) -> RunReport:
         for attempt in range(1, ATTEMPTS + 1):
             shard = await self._least_loaded(pending)
-            if pending.cancelled:
+            if shard is None:
                 return pending.report(_ending.cancelled())
             try:
                 return await shard.run(pending)
@@ -153,13 +158,13 @@ class Shards:
                     raise
         raise AssertionError
 
-    async def _least_loaded(self, pending: _Pending) -> _Shard:
-        """The open shard with the fewest runs, once there is one; any shard for a cancelled run."""
-        while not (there := [shard for shard in self._shards if shard.is_open]):
+    async def _least_loaded(self, pending: _Pending) -> _Shard | None:
+        """The open shard with the fewest runs, once there is one. None for a cancelled run."""
+        while not pending.cancelled:
+            if there := [shard for shard in self._shards if shard.is_open]:
+                return min(there, key=lambda shard: shard.load)
             await self._any_opened(pending)
-            if pending.cancelled:
-                return self._shards[0]
-        return min(there, key=lambda shard: shard.load)
+        return None
 
     async def _any_opened(self, pending: _Pending) -> None:
         """Wait for one of them to open. Raises its error if none does."""

@@ -36,6 +36,7 @@ from llmspell_supervisor import (
     Supervisor,
     SupervisorError,
     UsageError,
+    _shards,
 )
 from llmspell_supervisor import _shard_messages as messages
 from llmspell_supervisor._admission import Gate
@@ -658,6 +659,69 @@ def test_a_script_that_a_dead_shard_had_not_begun_is_run_by_another(
         await front.shards[0].opened()
 
     front.play(scenario())
+
+
+def test_a_shard_obeys_its_front_and_no_key(front: Front) -> None:
+    async def scenario() -> None:
+        first, second = await front.start_endless("a", "b")
+        asked = front.shards[0]
+        for shard in front.shards:
+            os.kill(shard.pid, signal.SIGINT)  # as a terminal sends it to the whole group
+        assert (await front.run("lua", "return 1")).value == 1
+        os.kill(asked.pid, signal.SIGTERM)
+        assert (await first).verdict == "cancelled"
+        await until(lambda: asked.is_dead)
+        assert not second.done()
+        assert (await front.run("lua", "return probe.shard()")).ok
+        await front.shards[0].opened()
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+
+    front.play(scenario())
+
+
+def test_a_shard_that_does_not_answer_is_ended_with_its_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> list[RunReport]:
+        monkeypatch.setattr(_shards, "END_TIMEOUT", 0.05)
+        monkeypatch.setattr(_shards, "CLOSE_TIMEOUT", 0.05)
+        said = asyncio.Semaphore(0)
+        async with Supervisor(
+            shards=1, pool=NO_POOL, on_log=lambda _: said.release()
+        ) as supervisor:
+            assert supervisor._shards is not None
+            [shard] = supervisor._shards._shards
+            policy = {"allow_bridges": ()}
+            tasks = [
+                asyncio.create_task(run(supervisor, "lua", ENDLESS["lua"], policy)) for _ in "ab"
+            ]
+            for _ in tasks:
+                await said.acquire()
+            os.kill(shard.pid, signal.SIGSTOP)
+            tasks.append(asyncio.create_task(run(supervisor, "lua", "return 1", policy)))
+            await until(lambda: shard.load == 3)
+        return await asyncio.gather(*tasks)
+
+    reports = asyncio.run(scenario())
+    verdicts = [report.verdict for report in reports]
+    assert verdicts == ["supervisor_error", "supervisor_error", "cancelled"]
+
+
+def test_a_program_that_forgets_to_close_still_ends(tmp_path: Path) -> None:
+    program = tmp_path / "forgetful.py"
+    program.write_text(
+        "import asyncio\n"
+        "from llmspell_supervisor import Supervisor\n"
+        "if __name__ == '__main__':\n"
+        "    with asyncio.Runner() as runner:\n"
+        "        supervisor = Supervisor(shards=1)\n"
+        "        runner.run(supervisor.__aenter__())\n"
+        "    print('over')\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
 
 
 def test_when_all_shards_are_dead_a_run_waits_for_the_next(front: Front) -> None:
