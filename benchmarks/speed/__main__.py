@@ -31,6 +31,7 @@ ROUNDS = 60
 QUICK = 8
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 ENGINES = (("lua", "Lua"), ("javascript", "JavaScript"))
+SHARDS = (0, 1, 2)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Subject = Callable[[], Awaitable[float] | float]
 
@@ -238,6 +239,8 @@ async def main() -> None:
     figures = Figures(samples)
     for engine, count in (("lua", lua), ("javascript", javascript)):
         figures.throughput[engine] = await ours.throughput(engine, rounds / 12, 8)
+        for shards in SHARDS:
+            figures.shards[engine][shards] = await ours.sharded(engine, shards, rounds / 12, 8)
         figures.waiting[engine] = (count, *await ours.waiting(engine, count, 2.0))
         figures.late[engine] = await ours.overshoot(engine, max(QUICK, rounds))
         figures.delta[engine] = await ours.streams(engine)

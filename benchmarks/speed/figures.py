@@ -25,6 +25,8 @@ class Figures:
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
         self.throughput: dict[str, float] = {}
+        self.shards: dict[str, dict[int, float]] = {"lua": {}, "javascript": {}}
+        """Engine to spells a second by the number of shards; nothing is aimed at."""
         self.waiting: dict[str, tuple[int, float, float]] = {}
         """Engine to the number that waits, MB of PSS each, and our share of a processor."""
         self.late: dict[str, list[float]] = {}
@@ -65,6 +67,11 @@ class Figures:
         rows += ["|---|---:|---:|"]
         for (moment, lua), (_, javascript) in zip(*self.lives.values(), strict=True):
             rows.append(f"| until {moment} | {1e6 * lua:.0f} | {1e6 * javascript:.0f} |")
+        rows += ["", "| shards | trivial Lua spells a second | JavaScript |", "|---|---:|---:|"]
+        for count, lua in self.shards["lua"].items():
+            rows.append(
+                f"| {count or 'none'} | {lua:.0f} | {self.shards['javascript'][count]:.0f} |"
+            )
         rows += ["", "| how cost grows | number: ms |", "|---|---|"]
         for what, points in self.growth.items():
             line = ", ".join(f"{number:,.0f}: {1000 * took:.2f}" for number, took in points)
@@ -77,6 +84,7 @@ class Figures:
             "figures": [figure._asdict() for figure in self._figures()],
             "samples": self.samples,
             "throughput": self.throughput,
+            "shards": self.shards,
             "waiting": self.waiting,
             "late": self.late,
             "delta": self.delta,

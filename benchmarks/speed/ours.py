@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec import structs
+
 from llmspell_bridges import Bridge, BridgeConfig, CallContext, method
 from llmspell_supervisor import Admission, Policy, PoolSize, Spell, Supervisor
 
@@ -115,10 +117,12 @@ def spell(source: str, engine: str) -> Spell:
     return Spell.from_text(source, engine, "bench")
 
 
-async def timed(running: Supervisor, source: str, engine: str, **params: object) -> float:
+async def timed(
+    running: Supervisor, source: str, engine: str, policy: Policy = _FULL, **params: object
+) -> float:
     """Seconds from `run` to its report, which must be a good one."""
     began = time.perf_counter()
-    report = await running.run(spell(source, engine), params=params, policy=_FULL)
+    report = await running.run(spell(source, engine), params=params, policy=policy)
     took = time.perf_counter() - began
     if not report.ok:
         raise RuntimeError(f"{engine}: {report.verdict}: {report.problem}")
@@ -135,18 +139,31 @@ async def rested(running: Supervisor, engine: str) -> None:
 async def throughput(engine: str, seconds: float, at_once: int) -> float:
     """Trivial spells a second, each in a worker of its own."""
     async with supervisor() as (running, _):
-        await timed(running, TRIVIAL, engine)
-        done, until = 0, time.perf_counter() + seconds
+        return await _rate(running, engine, _FULL, seconds, at_once)
 
-        async def keep() -> None:
-            nonlocal done
-            while time.perf_counter() < until:
-                await timed(running, TRIVIAL, engine)
-                done += 1
 
-        began = time.perf_counter()
-        await asyncio.gather(*(keep() for _ in range(at_once)))
-        return done / (time.perf_counter() - began)
+async def sharded(engine: str, shards: int, seconds: float, at_once: int) -> float:
+    """The same with so many shards, 0 for none, and no bridge: those of shards are installed ones."""
+    async with Supervisor(shards=shards) as running:
+        policy = structs.replace(_FULL, allow_bridges=())
+        return await _rate(running, engine, policy, seconds, at_once)
+
+
+async def _rate(
+    running: Supervisor, engine: str, policy: Policy, seconds: float, at_once: int
+) -> float:
+    await timed(running, TRIVIAL, engine, policy)
+    done, until = 0, time.perf_counter() + seconds
+
+    async def keep() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await timed(running, TRIVIAL, engine, policy)
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(keep() for _ in range(at_once)))
+    return done / (time.perf_counter() - began)
 
 
 async def waiting(engine: str, count: int, seconds: float) -> tuple[float, float]:

@@ -41,22 +41,26 @@ def available() -> tuple[str, ...]:
     return tuple(sorted({*_OURS, *(e.name for e in entry_points(group=GROUP))}))
 
 
-def load(name: str, settings: Mapping[str, Any] | None = None) -> Bridge:
+def load(name: str, settings: Mapping[str, Any] | None = None, *, parts: int = 1) -> Bridge:
     """Import the bridge `name` and configure it with its section of the config file.
+
+    `parts` is how many processes have one of that config, which share what it allows them all.
 
     Raises `BridgeError` of kind `Configuration`: no such bridge, or settings that do not fit
     (`field` names the key).
     """
     declared = _find(name)
     if not settings:
-        return declared(declared.config())  # without the checks, which take 3 ms to build
+        return declared(
+            declared.config().part(parts)
+        )  # without the checks, which take 3 ms to build
     try:
         config = msgspec.convert(settings, declared.config)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         field = ".".join(filter(None, (name, path.strip(".`"))))
         raise BridgeError("Configuration", f"[{field}] {text}", field=field) from None
-    return declared(config)
+    return declared(config.part(parts))
 
 
 def _find(name: str) -> type[Bridge]:

@@ -70,6 +70,10 @@ _TEXTS: Final = "texts"
 class BridgeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of a bridge's section in the config file. Each field has a default."""
 
+    def part(self, parts: int) -> typing.Self:  # noqa: ARG002 - of those that have such limits
+        """What one of `parts` processes may have of it: limits of all runs together are divided."""
+        return self
+
 
 class Bridge:
     """A host service for scripts: a subclass with a `name` and methods marked `@method`."""

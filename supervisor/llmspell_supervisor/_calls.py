@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw, Struct
@@ -113,12 +113,17 @@ class Calls:
         self._fail = fail
         self._activity = activity
         self._observers = observers
+        self._heard: Callable[[], Awaitable[None]] | None = None
         self._dry = dry
         self._open: dict[int, _Open] = {}
         self._invoking = asyncio.Lock()  # invocations are sent in the order of their numbers
         self._invoked: dict[int, asyncio.Future[bytes]] = {}
         self._stopped = False
         self._nested = NestedCalls(budget, self._tell if observers else None)
+
+    def wait_for(self, heard: Callable[[], Awaitable[None]]) -> None:
+        """Before each answer, await `heard`: the observers are in another process."""
+        self._heard = self._nested.heard = heard
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
@@ -241,6 +246,8 @@ class Calls:
         answer = await self._answer(call, state)
         if answer is None:
             return
+        if self._heard is not None:
+            await self._heard()
         state.room = None  # what the script now says of a stream crosses its end
         if isinstance(answer, Fault):
             self.faults.add(answer.error.kind)

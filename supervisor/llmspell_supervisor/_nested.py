@@ -32,6 +32,8 @@ class NestedCalls:
         """`tell` is handed the record of each call; False when that ended the run."""
         self._budget = budget
         self._tell = tell
+        self.heard: Callable[[], Awaitable[None]] | None = None
+        """Waits until what was told has been heard in another process."""
         self._made: dict[str, int] = {}
         self._stopped = False
 
@@ -77,6 +79,8 @@ class NestedCalls:
             heard = self._record(inner, method, arguments, outcome, began, answer)
         if not heard:
             raise asyncio.CancelledError
+        if self.heard is not None:
+            await self.heard()
         return answer
 
     def _record(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
@@ -95,6 +95,10 @@ class Run:
         """Replaced before the run by those of the supervisor, which all of its runs share."""
         self.observers: tuple[Observer, ...] = ()
         """Set before the run: who is told of its calls."""
+        self.heard: Callable[[], Awaitable[None]] | None = None
+        """Set before the run: waits until observers in another process have heard of every call."""
+        self.on_start: Callable[[], None] | None = None
+        """Set before the run: called before the worker is sent the script."""
         self.dry: DryRun | None = None
         """Set before a run that is to have no effects: where they are listed."""
         self._spell = spell
@@ -213,6 +217,8 @@ class Run:
             observers=self.observers,
             dry=self.dry,
         )
+        if self.heard is not None:
+            self._calls.wait_for(self.heard)
         self._after("ready", self._ready_timeout, self._never_ready)
         if self._ending.done():  # cancelled while the worker was being forked
             self._stop()
@@ -357,6 +363,8 @@ class Run:
         self._start_clocks(self._worker)
         self._calls.context = self._context()
         self._activity("running")
+        if self.on_start is not None:
+            self.on_start()
         self._channel.begin(self._start)
 
     def _start_message(

@@ -21,6 +21,7 @@ from ._ahead import Ahead
 from ._cgroups import Cgroups
 from ._errors import AuditError, ConfigError, PolicyError, SupervisorError, UsageError
 from ._fields import flag_of
+from ._job import Job
 from ._policy import MAX_AUDIT, Policy
 from ._pool import NO_POOL, PoolSize
 from ._report import LogEntry, Problem, RunReport
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ._audit import AuditLog, Trail
     from ._config import Config
     from ._record import CallRecord, Observer
+    from ._shards import Shards
     from ._spell import Spell
 
 BRIDGES: Final = ("llm",)
@@ -81,6 +83,7 @@ class Supervisor:
         on_call: Callable[[CallRecord], None] | None = None,
         audit: str | None = None,
         ahead: Ahead | None = None,
+        shards: int = 0,
     ) -> None:
         """Open nothing yet: see `__aenter__`. One event loop, not thread-safe.
 
@@ -90,7 +93,14 @@ class Supervisor:
         word what a run is doing, and each call once it is over. `audit` is the file of the audit
         log; the config's, where it names one, is the only one that there may be. `ahead` is what the
         command has begun for its one run; all of it is taken over.
+
+        With `shards`, so many processes do the work, each with an event loop of its own, for where
+        one is the bottleneck; the queue, the audit log and the callbacks stay here. They are started
+        by `multiprocessing` and import the main module: a script must keep what it does behind
+        `if __name__ == "__main__":`. Raises `ValueError` if it is negative.
         """
+        if shards < 0:
+            raise ValueError("shards: 0 for none, or how many processes")
         self._config = config
         self._model = model
         self._pool = pool or PoolSize()
@@ -109,6 +119,10 @@ class Supervisor:
         self._numbers = itertools.count(1)
         self._turns = Turns()
         self._gate = Gate(admission or Admission())
+        self._shard_count = shards
+        self._shards: Shards | None = None
+        self._parts = 1
+        """Supervisors that share what is counted for all of them: in a shard, how many there are."""
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -118,6 +132,8 @@ class Supervisor:
             self._cgroups = self._ahead.cgroups if self._ahead else Cgroups()
         except OSError as error:
             raise SupervisorError(f"control groups cannot be used: {error.strerror}") from None
+        if self._shard_count:
+            await self._open_shards(self._shard_count)
         self._open = True
         return self
 
@@ -126,6 +142,8 @@ class Supervisor:
         self._open = False
         self.cancel_all()
         try:
+            if self._shards is not None:
+                await self._shards.close()
             if self._runs:
                 await asyncio.wait(self._runs.values())
         finally:
@@ -150,6 +168,22 @@ class Supervisor:
                 while not self._cgroups.close():  # noqa: ASYNC110 - no kernel tells
                     await asyncio.sleep(0.005)
 
+    async def _open_shards(self, count: int) -> None:
+        """Start them. Raises `SupervisorError`, and has left nothing behind then."""
+        from ._shards import Shards  # only who wants them pays for multiprocessing
+
+        self._shards = Shards(
+            count,
+            bridges=self._config.bridges if self._config else {},
+            model=self._model,
+            pool=self._pool,
+        )
+        try:
+            await self._shards.open()
+        except BaseException:
+            await self.__aexit__()
+            raise
+
     def _open_audit(self) -> AuditLog | None:
         """The config's log, which a flag cannot replace; else the flag's; else none."""
         settings = self._config.audit if self._config else None
@@ -168,14 +202,17 @@ class Supervisor:
     def _load(self, name: str) -> Any:
         settings = self._config.bridges.get(name) if self._config else None
         try:
-            return load(name, settings)
+            return load(name, settings, parts=self._parts)
         except BridgeError as error:
             raise ConfigError(error.message, key=error.field) from None
 
     @property
     def bridges(self) -> BridgeRegistry:
-        """The bridges of this supervisor. Add more before the first run."""
-        return self._registry
+        """The bridges of this supervisor. Add more before the first run.
+
+        With shards, each of which makes its own, none can be added: `SupervisorError`.
+        """
+        return self._registry if self._shards is None else self._shards.registry(self._registry)
 
     async def run(
         self,
@@ -225,22 +262,26 @@ class Supervisor:
             packed = pack(dict(params))
         except ValueRejected as error:
             raise UsageError(f"parameters: {error}") from None
-        bridges = tuple(dict.fromkeys(map(_bridge, policy.bridges)))
-        for name in bridges:
-            if name not in self._registry.names:
-                self._registry.add(self._load(name))
-        self._check_grants(policy.allow_bridges)
-        if mode == "execute" and not dry_run:
-            self._registry.prefetch(_mentioned(bridges, spell.source))
+        self._provide(policy)
         number = next(self._numbers)
         trail = self._audit.begin(number, spell) if self._audit and mode == "execute" else None
         observers: tuple[Observer, ...] = (trail.call,) if trail else ()
         if self._on_call is not None:
             observers += (self._on_call,)
+        job = Job(
+            number=number,
+            spell=spell,
+            params=packed,
+            policy=policy,
+            env={n: os.environ[n] for n in policy.allow_env if n in os.environ},
+            mode=mode,
+            dry_run=dry_run,
+            on_log=self._on_log,
+            on_activity=self._on_activity,
+            observers=observers,
+        )
         try:
-            report = await self._attempt(
-                number, spell, packed, policy, mode, observers, dry_run=dry_run
-            )
+            report = await self.perform(job)
         except BaseException as error:
             if trail is not None:
                 cancelled = isinstance(error, asyncio.CancelledError)
@@ -249,39 +290,44 @@ class Supervisor:
             raise
         return _audited(report, trail) if trail else report
 
-    async def _attempt(
-        self,
-        number: int,
-        spell: Spell,
-        params: bytes,
-        policy: Policy,
-        mode: Literal["execute", "validate"],
-        observers: tuple[Observer, ...],
-        *,
-        dry_run: bool,
-    ) -> RunReport:
-        """One run, in the worker of another zygote if the first died before the script was read."""
+    def _provide(self, policy: Policy) -> tuple[str, ...]:
+        """Load what the policy grants; the names of these bridges. Raises `ConfigError`."""
+        bridges = tuple(dict.fromkeys(map(_bridge, policy.bridges)))
+        for name in bridges:
+            if name not in self._registry.names:
+                self._registry.add(self._load(name))
+        self._check_grants(policy.allow_bridges)
+        return bridges
+
+    async def perform(self, job: Job) -> RunReport:
+        """Run it, in the worker of another zygote if the first died before the script was read."""
+        if self._shards is not None:
+            return await self._shards.run(job)
+        bridges = self._provide(job.policy)
+        if job.mode == "execute" and not job.dry_run:
+            self._registry.prefetch(_mentioned(bridges, job.spell.source))
         for attempt in range(1, ATTEMPTS + 1):
-            zygote = self._zygote(spell.engine, strict=policy.isolation == "strict")
-            env = {n: os.environ[n] for n in policy.allow_env if n in os.environ}
+            zygote = self._zygote(job.spell.engine, strict=job.policy.isolation == "strict")
             run = self._run_type(
-                spell,
-                params,
-                policy,
+                job.spell,
+                job.params,
+                job.policy,
                 self._registry,
-                number=number,
-                env=env,
+                number=job.number,
+                env=job.env,
                 model=self._model,
-                on_log=self._on_log,
-                on_activity=self._on_activity,
-                mode=mode,
+                on_log=job.on_log,
+                on_activity=job.on_activity,
+                mode=job.mode,
             )
             run.turns = self._turns
-            run.observers = observers
-            if dry_run:
+            run.observers = job.observers
+            run.heard = job.heard
+            run.on_start = job.on_start
+            if job.dry_run:
                 from ._dry import DryRun
 
-                run.dry = DryRun(env)
+                run.dry = DryRun(job.env)
             try:
                 return await self._execute_in(zygote, run)
             except ZygoteDied:
@@ -358,6 +404,8 @@ class Supervisor:
         """End every run with the verdict `cancelled`; their `run` returns."""
         for run in tuple(self._runs):
             run.cancel()
+        if self._shards is not None:
+            self._shards.cancel_all()
 
     async def engines(self, names: tuple[str, ...] = ("lua", "javascript")) -> list[EngineInfo]:
         """What the engines say of themselves; starts their zygotes. Raises `SupervisorError`.

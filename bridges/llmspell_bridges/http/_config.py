@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, field, structs
 
 from .._interface import BridgeConfig
 
@@ -53,3 +53,8 @@ class HttpConfig(BridgeConfig, frozen=True, forbid_unknown_fields=True, kw_only=
     secrets: Annotated[
         dict[str, SecretConfig], Meta(description="secrets by the names that spells use")
     ] = field(default_factory=dict)
+
+    def part(self, parts: int) -> Self:
+        """One part of the pace: together the parts ask a host as often as one would."""
+        burst = max(1, self.burst // parts)
+        return structs.replace(self, rate=self.rate / parts, burst=burst)
