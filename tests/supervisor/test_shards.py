@@ -600,6 +600,13 @@ def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(front: Front, eng
                 await task
             assert [shard.load for shard in front.shards] == [0, 0]
             assert front.workers() == [], turns
+        task = front.begin(engine, source[engine])
+        await front.until(lambda: "probe.hang" in front.told)
+        assert len(front.workers()) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert front.workers() == []
 
     front.play(scenario())
 
