@@ -21,7 +21,6 @@ from typing import Final
 
 import msgspec
 
-from . import _ending
 from ._admission import Admission
 from ._config import Config
 from ._errors import SupervisorError
@@ -133,7 +132,6 @@ class Shard:
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[int, asyncio.Task[Ended]] = {}
         self._unheard: dict[int, _Unheard] = {}
-        self._cancelled: set[int] = set()
 
     def send(self, message: object) -> None:
         """Send a message, however much is under way."""
@@ -174,7 +172,6 @@ class Shard:
     def _cancel(self, number: int) -> None:
         task = self._tasks.get(number)
         if task is not None and not self._supervisor.cancel(number):
-            self._cancelled.add(number)
             task.cancel()  # before it had a worker
 
     async def _run(self, begin: Begin) -> Ended:
@@ -186,11 +183,7 @@ class Shard:
         del self._tasks[number]
         self._unheard.pop(number, None)
         if task.cancelled():
-            if number in self._cancelled:
-                self._cancelled.discard(number)
-                self._link.send(Ended(number, "cancelled", problem=_ending.cancelled().problem))
-            else:
-                self._link.send(Abandoned(number))
+            self._link.send(Abandoned(number))
             return
         try:
             self._link.send(task.result())

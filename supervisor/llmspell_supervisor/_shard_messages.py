@@ -130,7 +130,7 @@ class Failed(Struct, frozen=True, array_like=True, tag=True):
 
 
 class Abandoned(Struct, frozen=True, array_like=True, tag=True):
-    """A run that nobody waits for is over, its worker dead."""
+    """A run that was stopped is over without a report, its worker dead if it had one."""
 
     run: int
 

@@ -125,6 +125,15 @@ class Probe(Bridge):
         raise BridgeError("Policy", "not here")
 
     @method(effect="read")
+    async def steps(self, ctx: CallContext) -> None:
+        """What an agent does: calls of its own, one after the other."""
+        for number in range(3):
+            async def step(inner: CallContext) -> None:
+                logging.getLogger("probe").warning("step %d", number)
+
+            await ctx.nested("probe.step", number, work=step)
+
+    @method(effect="read")
     async def bug(self, ctx: CallContext) -> None:
         """A bug of the bridge's."""
         raise RuntimeError("a bug")
@@ -369,6 +378,7 @@ def test_the_audit_log_is_one_and_whole(front: Front) -> None:
         runs = (front.run(engine, source[engine]) for engine in ENGINES * 4)
         return await asyncio.gather(*runs)
 
+    assert front.play(front.run("lua", "return 1")).ok
     before = verify(str(front.audit))
     assert all(report.ok for report in front.play(scenario()))
     after = verify(str(front.audit), holds=before.last)
@@ -474,10 +484,8 @@ def test_a_callback_that_fails_ends_its_run_and_is_raised(front: Front, engine: 
     front.play(scenario())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_answer_is_given_that_the_audit_log_cannot_hold(
-    front: Front, engine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def refuse_calls(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the audit log hold the beginning and the end of a run, and none of its calls."""
     log = front.supervisor._audit
     assert log is not None
     append = log.append
@@ -488,6 +496,13 @@ def test_no_answer_is_given_that_the_audit_log_cannot_hold(
         append(kind, fields)
 
     monkeypatch.setattr(log, "append", refuse)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_answer_is_given_that_the_audit_log_cannot_hold(
+    front: Front, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_calls(front, monkeypatch)
     source = {
         "lua": "probe.echo(1) console.log('answered')",
         "javascript": "await probe.echo(1); console.log('answered')",
@@ -497,6 +512,15 @@ def test_no_answer_is_given_that_the_audit_log_cannot_hold(
     assert report.problem is not None
     assert (report.problem.message, report.problem.hint) == ("the disk is full", "make room")
     assert front.logs == []
+
+
+def test_no_call_within_a_call_follows_one_that_the_audit_log_cannot_hold(
+    front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_calls(front, monkeypatch)
+    report = front.play(front.run("lua", "probe.steps()"))
+    assert report.verdict == "supervisor_error"
+    assert [r.getMessage() for r in caplog.records if r.name == "probe"] == ["step 0"]
 
 
 def test_a_bridge_is_added_by_a_plugin_and_not_here(front: Front) -> None:
@@ -600,6 +624,13 @@ def test_a_task_that_is_cancelled_at_any_moment_leaves_nothing(front: Front, eng
                 await task
             assert [shard.load for shard in front.shards] == [0, 0]
             assert front.workers() == [], turns
+        task = front.begin(engine, source[engine])
+        await front.until(lambda: "probe.hang" in front.told)
+        assert len(front.workers()) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert front.workers() == []
 
     front.play(scenario())
 

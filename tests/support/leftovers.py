@@ -12,7 +12,7 @@ from typing import NamedTuple
 PATIENCE = 5.0
 """Seconds for the last ones to go: a killed zygote takes milliseconds, a busy machine adds some."""
 
-_OURS = re.compile(r"\bllmspell[_-](workers|supervisor|bridges)\b")
+_OURS = re.compile(r"\bllmspell[_-](workers|supervisor|bridges)\b|multiprocessing\.spawn")
 
 
 class _Process(NamedTuple):
