@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,14 @@ ENDLESS = {
     "javascript": "console.log(params.name ?? 'up'); for (;;);",
 }
 T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_tracker_is_left() -> Iterator[None]:
+    """`multiprocessing` keeps a process for as long as ours lives, which is no child of a supervisor."""
+    yield
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+
 
 PLUGIN = '''
 import asyncio
