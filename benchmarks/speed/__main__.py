@@ -137,7 +137,9 @@ def _processes(deno: str | None, workerd: str | None) -> dict[str, Subject]:
     commands = {
         "peer: python -c pass": (sys.executable, "-c", "pass"),
         "peer: bubblewrap true": jail and (jail, "--ro-bind", "/", "/", "--unshare-all", "true"),
+        "peer: node -e 1": node and (node, "-e", "1"),
         "peer: node hello.js": node and (node, str(bare)),
+        "peer: deno eval 1": deno and (deno, "eval", "1"),
         "peer: deno run hello.js": deno and (deno, "run", str(bare)),
         "peer: workerd test": workerd and (workerd, "test", str(bare.with_suffix(".capnp"))),
     }
