@@ -58,7 +58,8 @@ def curves(axes: Any, growth: dict[str, list[list[float]]]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylabel("milliseconds")
-    axes.legend(fontsize=7, frameon=False)
+    axes.set_xlabel("so many")
+    axes.legend(fontsize=7, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
