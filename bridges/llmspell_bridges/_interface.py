@@ -428,8 +428,6 @@ class BridgeRegistry:
     def manifest(self, names: typing.Iterable[str]) -> dict[str, dict[str, Binding]]:
         """What a script finds bound when it may call `names`: bridges and methods; see `_grants`."""
         grants = tuple(names)
-        if not grants:
-            return {}
         granted: dict[str, dict[str, Binding]] = {}
         for bound in self.methods:
             if is_granted(bound.name, grants):

@@ -235,7 +235,7 @@ class Calls:
         except asyncio.CancelledError:
             self._done(state, "cancelled")
             raise
-        except BaseException as error:  # noqa: BLE001 - a bug of ours, or what a callback raised
+        except Exception as error:  # noqa: BLE001 - a bug of ours, or what a callback raised
             self._done(state)
             self._fail(error)
         else:

@@ -82,10 +82,7 @@ class Channel:
         """
         if self._is_idle():
             self.begin(message)
-            if self._is_idle():  # as usual: the pipe has taken all of it at once
-                return
-            async with self._turn:
-                await self._until_written()
+            await self._until_written()  # the pipe has usually taken all of it at once
             return
         async with self._turn:
             await self._until_written()  # a frame that a cancelled sender has left

@@ -471,13 +471,9 @@ class Run:
             )
         return ending
 
-    def _all_layers(self, zygote: Zygote) -> dict[str, str]:
-        """The zygote's word stands above the worker's: it was locked before any spell came."""
-        first = zygote.hello.layers if zygote.hello else {}
-        return first | {name: state for name, state in self._layers.items() if name not in first}
-
     def _report(self, ending: Ending, worker: Worker | None, zygote: Zygote) -> RunReport:
         usage = self._usage
+        sworn = zygote.hello.layers if zygote.hello else {}
         if self._began is not None:
             usage.wall = self._ended - self._began
             self._mark_suppressed(usage.wall)
@@ -498,5 +494,6 @@ class Run:
             dry_run=self.dry is not None,
             planned=tuple(self.dry.planned) if self.dry else (),
             unlisted=self.dry.unlisted if self.dry else 0,
-            layers=self._all_layers(zygote),
+            # The zygote's word stands above the worker's: it was locked before any spell came.
+            layers=sworn | self._layers | sworn,
         )

@@ -25,10 +25,11 @@ import msgspec
 from llmspell_bridges import BridgeRegistry
 
 from . import _ending, _shard
-from ._errors import AuditError, SupervisorError
+from ._errors import SupervisorError
 from ._link import Link
+from ._pending import Pending, ShardDied
 from ._pool import PoolSize
-from ._report import LogEntry, Problem, RunReport
+from ._report import RunReport
 from ._shard_messages import (
     Abandoned,
     Active,
@@ -46,13 +47,11 @@ from ._shard_messages import (
     begin,
     error_of,
     log,
-    report_of,
 )
 
 if TYPE_CHECKING:
     from llmspell_bridges import Bridge
 
-    from ._ending import Ending
     from ._job import Job
     from ._policy import Policy
 
@@ -72,10 +71,6 @@ POLICIES: Final = 64
 _GUARD: Final = "keep what a script does behind 'if __name__ == \"__main__\":'"
 
 _log = logging.getLogger(__name__)
-
-
-class ShardDied(SupervisorError):
-    """The shard has gone before a worker of its had been sent the script."""
 
 
 class Shards:
@@ -102,7 +97,7 @@ class Shards:
             for number in range(count)
         ]
         self._shards: list[_Shard] = []
-        self._runs: dict[_Pending, asyncio.Future[None]] = {}
+        self._runs: dict[Pending, asyncio.Future[None]] = {}
         self._closing = False
 
     async def open(self) -> None:
@@ -129,7 +124,7 @@ class Shards:
         """Run it in the shard that has the fewest. Raises as `Supervisor.run`."""
         if self._closing:
             raise SupervisorError("this supervisor is not open", "use it inside 'async with'")
-        pending = _Pending(job)
+        pending = Pending(job)
         over = self._runs[pending] = asyncio.get_running_loop().create_future()
         try:
             return await self._run(pending)
@@ -146,7 +141,7 @@ class Shards:
         """The same bridges, to be looked at only."""
         return _Declared(registry)
 
-    async def _run(self, pending: _Pending) -> RunReport:
+    async def _run(self, pending: Pending) -> RunReport:
         for attempt in range(1, ATTEMPTS + 1):
             shard = await self._least_loaded(pending)
             if shard is None:
@@ -158,7 +153,7 @@ class Shards:
                     raise
         raise AssertionError
 
-    async def _least_loaded(self, pending: _Pending) -> _Shard | None:
+    async def _least_loaded(self, pending: Pending) -> _Shard | None:
         """The open shard with the fewest runs, once there is one. None for a cancelled run."""
         while not pending.cancelled:
             if there := [shard for shard in self._shards if shard.is_open]:
@@ -166,7 +161,7 @@ class Shards:
             await self._any_opened(pending)
         return None
 
-    async def _any_opened(self, pending: _Pending) -> None:
+    async def _any_opened(self, pending: Pending) -> None:
         """Wait for one of them to open. Raises its error if none does."""
         for number, shard in enumerate(self._shards):
             if shard.is_dead:
@@ -202,124 +197,13 @@ class Shards:
             shard.let_go()
 
 
-class _Pending:
-    """One run, from its job to its report."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.logs: list[LogEntry] = []
-        self.started = False
-        """A worker is, or may have been, sent the script."""
-        self.unwanted = asyncio.Event()
-        """It was cancelled."""
-        self._stop: Callable[[bool], None] | None = None
-        self._failure: Exception | None = None
-        self._refused: AuditError | None = None
-        self.outcome: asyncio.Future[RunReport]
-
-    def begin(self, stop: Callable[[bool], None]) -> None:
-        """A shard has it, and is told to end it by `stop`, whose argument is to abandon it."""
-        self.outcome = asyncio.get_running_loop().create_future()
-        self._stop = stop
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether it is to end with the verdict `cancelled`."""
-        return self.unwanted.is_set()
-
-    def cancel(self) -> None:
-        """End it with the verdict `cancelled`."""
-        self.unwanted.set()
-        if self._stop is not None:
-            self._stop(False)  # noqa: FBT003
-
-    def abandon(self) -> None:
-        """End it: nobody waits for its report."""
-        if self._stop is not None:
-            self._stop(True)  # noqa: FBT003
-
-    # --- what a shard says of it ----------------------------------------------------------------
-
-    def said(self, entry: LogEntry) -> None:
-        """One console entry."""
-        if self._failure is None:
-            self.logs.append(entry)
-            self._tell(self.job.on_log, entry)
-
-    def active(self, word: str) -> None:
-        """What it is doing."""
-        if self._failure is None:
-            self._tell(self.job.on_activity, word)
-
-    def called(self, record: Any) -> bool:
-        """One call is over. False when that ends the run."""
-        try:
-            for observe in self.job.observers:
-                observe(record)
-        except AuditError as error:
-            self._refused = self._refused or error
-            self.abandon()
-        except Exception as error:  # noqa: BLE001 - raised by `run`
-            self._fail(error)
-        return self._failure is None and self._refused is None
-
-    def ended(self, end: Ended) -> None:
-        """It has a report."""
-        self._over(report_of(end, self.job, self.logs))
-
-    def abandoned(self) -> None:
-        """It is over, since we said so."""
-        self._over(self.report(_ending.cancelled()))
-
-    def failed(self, error: Exception) -> None:
-        """It has an error instead."""
-        if not self.outcome.done():
-            self.outcome.set_exception(self._failure or error)
-            self.outcome.exception()  # marked as seen: a cancelled task does not look
-
-    def died(self, epitaph: str) -> None:
-        """The shard has died, and every worker of its with it."""
-        if not self.started:
-            self.failed(ShardDied(epitaph, "try again"))
-            return
-        message = f"{epitaph}, and with it the worker of this run"
-        self._over(self.report(_ending.supervisor_error(message, "run it again")))
-
-    def report(self, ending: Ending) -> RunReport:
-        """A report of our own."""
-        end = Ended(self.job.number, ending.verdict, problem=ending.problem)
-        return report_of(end, self.job, self.logs)
-
-    def _over(self, report: RunReport) -> None:
-        if self._failure is not None:
-            self.failed(self._failure)
-        elif not self.outcome.done():
-            if (error := self._refused) is not None:
-                problem = Problem(message=error.message, hint=error.hint)
-                report = msgspec.structs.replace(
-                    report, verdict="supervisor_error", value=None, problem=problem
-                )
-            self.outcome.set_result(report)
-
-    def _tell(self, callback: Callable[[Any], None] | None, what: Any) -> None:
-        if callback is not None:
-            try:
-                callback(what)
-            except Exception as error:  # noqa: BLE001 - raised by `run`
-                self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self._failure = self._failure or error
-        self.abandon()
-
-
 class _Shard:
     """The front's end of one shard. Used once: one that has died is replaced by another."""
 
     def __init__(self, setup: Setup, died: Callable[[_Shard], None]) -> None:
         """Start it. Raises `SupervisorError`."""
         self._died = died
-        self._runs: dict[int, _Pending] = {}
+        self._runs: dict[int, Pending] = {}
         self._loop = asyncio.get_running_loop()
         self._open: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -381,7 +265,7 @@ class _Shard:
         """Wait until it takes runs. Raises `SupervisorError` if it died before."""
         await asyncio.shield(self._open)
 
-    async def run(self, pending: _Pending) -> RunReport:
+    async def run(self, pending: Pending) -> RunReport:
         """Run it. Raises `ShardDied` if that was before a worker had the script."""
         job = pending.job
         pending.begin(lambda abandon: self._link.send(Stop(job.number, abandon)))
@@ -435,7 +319,7 @@ class _Shard:
             case _ if pending := self._runs.get(message.run):
                 self._about(pending, message)
 
-    def _about(self, pending: _Pending, message: ToFront) -> None:
+    def _about(self, pending: Pending, message: ToFront) -> None:
         match message:
             case Started():
                 pending.started = True

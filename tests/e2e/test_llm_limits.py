@@ -221,7 +221,7 @@ def test_nothing_is_sent_after_the_verdict(stage: Stage, language: Language) -> 
         # litellm keeps a task of its own for its log, which is switched off. The pool may be about to
         # end a worker that it has no use for.
         others = ("litellm", "Logging", "Zygote._finish")
-        assert not [t for t in ours if not any(name in repr(t) for name in others)]
+        assert not [t for t in ours if not any(name in repr(t.get_coro()) for name in others)]
 
     stage.until(work())
     assert 1 <= len(stage.asked()) <= 4

@@ -77,7 +77,7 @@ def _address_space(engine: ScriptEngine, options: WorkerOptions) -> int | None:
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:
     connection = Connection(Role.WORKER, _OUR_CAPS)
     engine_options = EngineOptions(heap=options.heap, jit=options.jit)
-    shared = len(layers)  # with the zygote, which has told of them
+    shared = len(layers.states())  # with the zygote, which has told of them
     try:
         contain(plan, layers, lambda: engine.start(engine_options))
         self_test(layers)

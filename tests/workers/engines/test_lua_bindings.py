@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from llmspell_protocol import ErrorInfo
+from llmspell_workers.engines._lua import _engine
 from llmspell_workers.engines._lua._host import STREAM_CREDIT
 from tests.workers.support.host import LIMITS, HandlerFault
 from tests.workers.support.lua import lua, value_of
@@ -324,3 +325,11 @@ def test_two_workers_of_one_zygote_draw_different_random_numbers() -> None:
 
 def test_the_engine_tests_itself_inside_the_worker() -> None:
     assert lua("return 1", self_test=True).value == 1
+
+
+def test_a_name_that_must_not_be_there_ends_the_zygote_before_any_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_engine, "_SEARCH", "io = {} " + _engine._SEARCH)
+    with pytest.raises(RuntimeError, match=r"Lua's self-test found .*io"):
+        _engine.LuaEngine().preload()

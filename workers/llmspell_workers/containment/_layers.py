@@ -107,6 +107,3 @@ class Layers:
         """
         states = itertools.islice(self._states.values(), first, None)
         return {s.name: f"{s.state}: {s.detail}" for s in states}
-
-    def __len__(self) -> int:
-        return len(self._states)
