@@ -27,8 +27,8 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     args_sha256: str
     args_size: int
     outcome: str
-    """`ok`, `planned` by a dry run that did not make it, the kind of an error, the verdict that the call led to, `cancelled`, or `abandoned`:
-    cancelled, and not over when its run was."""
+    """`ok`, `planned` by a dry run that did not make it, the kind of an error, the verdict that the
+    call led to, `cancelled`, or `abandoned`: cancelled, and not over when its run was."""
     size: int
     """Of the answer; of all chunks and the closing value of a stream."""
     duration: float

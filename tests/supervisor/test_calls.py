@@ -489,3 +489,24 @@ def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open() -> None:
     report, notes = play(script, max_concurrent=most)
     assert report.verdict == "protocol_violation"
     assert notes.sent == most + 1
+
+
+def test_a_call_that_the_result_overtakes_never_begins_and_is_recorded_once() -> None:
+    notes = Notes()
+    records: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.begin()
+        peer.send(
+            call(1, "commit"), Result(NULL)
+        )  # in one read: the call's task has not had a turn
+
+    async def once() -> RunReport:
+        registry = BridgeRegistry([notes])
+        subject = new_run(registry=registry)
+        subject.observers = (records.append,)
+        return await subject.execute(ScriptedZygote(script))  # type: ignore[arg-type]
+
+    assert asyncio.run(once()).verdict == "ok"
+    assert notes.log == []
+    assert [(record.call, record.outcome) for record in records] == [(1, "cancelled")]

@@ -38,6 +38,15 @@ def test_version_2_is_found_at_our_own_group(tmp_path: Path) -> None:
     assert found == Hierarchy(2, frozenset({"cpu", "memory", "pids"}), str(own))
 
 
+@pytest.mark.parametrize("controllers", ["", "cpu io\n"])
+def test_a_tree_of_version_2_that_limits_nothing_is_left_alone(
+    tmp_path: Path, controllers: str
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text(controllers)
+    mounts = f"31 24 0:27 / {tmp_path} rw - cgroup2 cgroup2 rw\n"
+    assert cgroups._usable(mounts, "0::/\n") == []
+
+
 def test_version_1_is_found_by_controller_and_others_are_left_alone(tmp_path: Path) -> None:
     memory, cpu = tmp_path / "memory", tmp_path / "cpu"
     tree(memory / "box/inner")
@@ -121,6 +130,18 @@ def test_groups_of_dead_supervisors_are_removed_and_those_of_others_stay(tmp_pat
         tree(tmp_path / name / "1")
     cgroups._remove_stale(str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive, foreign])
+
+
+def test_a_supervisor_waits_until_its_groups_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False, True])
+
+    async def scenario() -> None:
+        async with Supervisor() as supervisor:
+            close = supervisor._cgroups.close
+            monkeypatch.setattr(supervisor._cgroups, "close", lambda: close() and next(answers))
+
+    asyncio.run(scenario())
+    assert list(answers) == []
 
 
 # --- where this host delegates some ---------------------------------------------------------------

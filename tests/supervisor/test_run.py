@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from llmspell_protocol import (
     Call,
@@ -495,6 +495,15 @@ def test_start_carries_params_environment_and_limits() -> None:
     assert bytes(seen[0].params) == pack({"a": 1})
     assert seen[0].env == huge
     assert report.layers == {"zygote": "on: by a test", "played": "on: by a test"}
+
+
+def test_a_worker_cannot_say_of_a_layer_what_its_zygote_says_otherwise() -> None:
+    async def play(peer: Peer) -> None:
+        peer.send(structs.replace(READY, layers={"zygote": "off: says the worker", "its": "on: x"}))
+        await peer.receive()
+        peer.send(Result(NULL))
+
+    assert run(play).layers == {"zygote": "on: by a test", "its": "on: x"}
 
 
 def test_a_run_that_is_cancelled_while_the_zygote_boots_has_no_worker() -> None:
