@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: help run test thorough test-all lint format attacks harness ablation soak late-effects docs bench bench-compare leaks crosscheck fuzz fuzz-guided mutants lock wheel clean
+.PHONY: help run test test-all lint format attacks harness ablation soak late-effects docs bench bench-compare leaks crosscheck fuzz fuzz-guided mutants lock wheel clean
 
 help: ## Show this list
 	@printf 'make TARGET [PYTHON=python3.12] [VENV=.venv]\n\n'
@@ -43,9 +43,6 @@ run: $(VENV)/.run ## Run a spell with the local model, or MODEL=provider/name [S
 test: $(VENV)/.dev $(NODE)/.done ## Run the tests, a process per core [ARGS="-k name"]; ARGS="-n 0": in one
 	@$(BIN)/llmspell-supervisor model install >/dev/null
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
-
-thorough: $(VENV)/.dev $(NODE)/.done ## Run what the tests only sample, whole
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup -m thorough --thorough $(ARGS)
 
 test-all: ## Run the tests on each of Python 3.11, 3.12 and 3.13 that this machine has
 	@failed=

@@ -24,11 +24,6 @@ not the same in one that has. They are the largest group, which a process takes 
 libraries of other tests leave threads behind."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--thorough`: whole products, where otherwise a sample of them is tested."""
-    parser.addoption("--thorough", action="store_true", help="test whole products, not samples")
-
-
 def pytest_configure() -> None:
     """Undo what a shell does to what it starts in the background: there, SIGINT is ignored.
 
@@ -38,13 +33,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `--thorough` asks for; skip what only root can show for somebody else.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what only root can show when somebody else runs the suite; put last what is undisturbed.
 
-    What is undisturbed comes last: there is little left to wait for then.
+    Last, there is little left to wait for.
     """
-    if not config.getoption("--thorough"):
-        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
     items.sort(key=_is_undisturbed)
     for item in items:
         if _FORKING in item.path.parents:

@@ -20,6 +20,7 @@ from llmspell_supervisor import IsolationError, Spell, Supervisor, SupervisorErr
 from llmspell_supervisor import _launch as launch
 from llmspell_supervisor._zygotes import Zygote
 from tests.support.faults import ERRNOS, Fault
+from tests.support.garbage import only_new_objects
 from tests.support.processes import children
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -94,9 +95,10 @@ def outcomes(faults: list[Fault]) -> dict[str, Outcome]:
 def nothing_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No descriptor, no process, no control group."""
     monkeypatch.syspath_prepend(str(SUPPORT))
-    before = held()
-    yield
-    assert held() == before
+    with only_new_objects():
+        before = held()
+        yield
+        assert held() == before
 
 
 def held() -> tuple[int, list[int], set[str]]:

@@ -19,6 +19,7 @@ from llmspell_supervisor import Spell, Supervisor, SupervisorError
 from llmspell_supervisor._cgroups import discover
 from llmspell_supervisor._pool import NO_POOL
 from tests.support.faults import ERRNOS, Fault, KernelCalls, kernel_calls
+from tests.support.garbage import only_new_objects
 from tests.support.processes import children, is_alive
 
 SUPERVISOR = "llmspell_supervisor"
@@ -116,6 +117,13 @@ def is_spare(function: str) -> bool:
     return function == "_cgroups._usable" and all(h.version == 1 for h in discover())
 
 
+@pytest.fixture(autouse=True)
+def collections_are_quick() -> Iterator[None]:
+    """There is one after each call that fails."""
+    with only_new_objects():
+        yield
+
+
 def descriptors() -> int:
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
@@ -129,17 +137,13 @@ def living_children() -> list[int]:
     return [pid for pid in found if is_alive(pid)]
 
 
-SHIFTS = [0, *(pytest.param(n, marks=pytest.mark.thorough) for n in range(1, len(ERRNOS)))]
-"""With all of them each call fails by each errno, with the first by one, another for the next call."""
-
-
 def groups(stage: Stage) -> list[str]:
     """The control groups of its workers."""
     own = (path for _, path in stage.supervisor._cgroups._own)
     return [e.path for path in own for e in os.scandir(path) if e.is_dir()]
 
 
-@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("shift", range(len(ERRNOS)))
 def test_a_supervisor_that_cannot_start_runs_nothing_and_leaves_nothing(shift: int) -> None:
     async def scenario() -> None:
         stage = Stage()
@@ -157,7 +161,7 @@ def test_a_supervisor_that_cannot_start_runs_nothing_and_leaves_nothing(shift: i
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("shift", range(len(ERRNOS)))
 def test_a_run_whose_supervisor_is_refused_a_call_ends_and_the_next_one_is_well(shift: int) -> None:
     async def scenario() -> None:
         stage = Stage()

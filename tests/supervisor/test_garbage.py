@@ -10,6 +10,7 @@ import pytest
 from llmspell_bridges import Bridge, BridgeConfig, BridgeError, CallContext, method
 from llmspell_protocol import ScriptFunction
 from llmspell_supervisor import Policy, Spell, Supervisor
+from tests.support.garbage import only_new_objects
 
 SPELLS = {
     "a value": ("return {1, 2}", "return [1, 2]", "ok"),
@@ -80,11 +81,9 @@ def test_nothing_of_a_run_is_left_for_the_collector(engine: str) -> None:
                     found[what] = gc.collect()
         return found
 
-    gc.collect()
-    gc.freeze()  # what other tests have imported, which would be looked through each time
     gc.disable()
     try:
-        assert not {what: n for what, n in asyncio.run(garbage()).items() if n}
+        with only_new_objects():
+            assert not {what: n for what, n in asyncio.run(garbage()).items() if n}
     finally:
         gc.enable()
-        gc.unfreeze()
