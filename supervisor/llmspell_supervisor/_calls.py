@@ -197,7 +197,8 @@ class Calls:
         self._stopped = True
         self._nested.stop()
         for state in self._open.values():
-            if state.task:
+            # A stream that was closed cleans up already, which a second cancellation would cut short.
+            if state.task and not (state.closed and state.reading):
                 state.task.cancel()
         for waiting in self._invoked.values():  # of what a bridge left running on its own
             if not waiting.done():
@@ -210,6 +211,8 @@ class Calls:
         self._nested.close()
         if left:
             _log.warning("%d calls did not stop within %g s", len(left), STOP_GRACE)
+            for task in left:
+                task.cancel()
             for state in self._open.values():
                 self._record(state, "abandoned")
         for state in tuple(self._open.values()):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from llmspell_supervisor import Config, LogEntry, Policy, RunReport, Spell, Supervisor
+from llmspell_supervisor._pool import NO_POOL
 from llmspell_testkit.model_server import ModelServer
 
 Language = Literal["lua", "javascript"]
@@ -57,6 +58,7 @@ class Stage:
         self.on_log: Callable[[LogEntry], None] = lambda _: None
         self.supervisor = Supervisor(
             Config(bridges={"llm": settings}),
+            pool=NO_POOL,  # which works on between runs, where tests look at what is left of one
             on_log=lambda entry: self.on_log(entry),  # noqa: PLW0108 - tests set it later
         )
         self._runner = runner

@@ -84,6 +84,17 @@ class Notes(Bridge):
             self.log.append("closed")
 
     @method
+    async def drip(self, ctx: CallContext) -> AsyncIterator[int]:
+        """One number, then nothing; cleaning up takes a while, as for a connection."""
+        try:
+            yield 1
+            await self.gate.wait()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            self.log.append("closed")
+
+    @method
     async def stumble(self, ctx: CallContext) -> AsyncIterator[int]:
         """Two chunks and an error."""
         yield 1
@@ -442,6 +453,21 @@ def test_closing_a_stream_in_the_middle_of_a_frame_leaves_the_frame_whole() -> N
         peer.send(Close(1), call(2, "length", "abc"))
         seen = [await peer.receive() for _ in range(3)]  # raises on a frame that is not one
         assert [type(m) for m in seen] == [Chunk, Reply, Reply]
+        peer.send(Result(NULL))
+
+    report, notes = play(script)
+    assert report.verdict == "ok", report.problem
+    assert notes.log == ["closed"]
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+def test_a_stream_that_is_closed_just_before_the_end_is_cleaned_up_whole(turns: int) -> None:
+    async def script(peer: Peer, _: Notes) -> None:
+        peer.send(call(1, "drip", credit=8))
+        assert isinstance(await peer.receive(), Chunk)
+        peer.send(Close(1))
+        for _turn in range(turns):
+            await asyncio.sleep(0)
         peer.send(Result(NULL))
 
     report, notes = play(script)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from .._steady import steady
 from ._gate import Gate
 
 _CONNECTIONS: Final = 64
@@ -39,6 +40,9 @@ class EgressTransport(httpx.AsyncHTTPTransport):
             keepalive_expiry=_IDLE,
             network_backend=_GatedBackend(gate),
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await steady(super().handle_async_request, request)
 
 
 class _GatedBackend(httpcore.AsyncNetworkBackend):

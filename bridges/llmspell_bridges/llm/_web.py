@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+
+from .._steady import steady
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -48,7 +51,8 @@ class Web(httpx.AsyncClient):
         self, request: httpx.Request, *, stream: bool = False, **options: Any
     ) -> httpx.Response:
         """Send it; the body that is then read, here or by the caller, is bounded by `room`."""
-        response = await super().send(request, stream=True, **options)
+        ask = partial(super().send, stream=True, **options)
+        response = await steady(ask, request)
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise httpx.DecodingError("a compressed answer that was not asked for")
