@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, credit=1 << 16)
 """A worker need not be protected from its host, which enforces the real caps at its own end."""
 
+_connection = Connection(Role.WORKER, _OUR_CAPS)
+"""Of the process, whose only session it is. Made by the zygote, since each worker has a copy."""
+
 _MAX_REASON = 500
 """Characters of an exception's text that are told to the host."""
 
@@ -75,7 +78,6 @@ def _address_space(engine: ScriptEngine, options: WorkerOptions) -> int | None:
 
 
 def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Layers) -> None:
-    connection = Connection(Role.WORKER, _OUR_CAPS)
     engine_options = EngineOptions(heap=options.heap, jit=options.jit)
     shared = len(layers.states())  # with the zygote, which has told of them
     try:
@@ -84,13 +86,13 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
         engine.self_test()
     except Exception as error:  # noqa: BLE001 - whatever it is, no script may come to this worker
         failure = Failure("error", ErrorInfo("Internal", str(error)))
-        _tell(connection.send(failure), plan, layers)
+        _tell(_connection.send(failure), plan, layers)
         return
     ready = Ready(PROTOCOL_VERSION, engine.name, engine.version, layers.as_dict(shared))
-    _write(connection.send(ready))
-    start = _await_start(connection)
-    session = Session(connection, IN_FD, OUT_FD, start)
-    _write(connection.send(_outcome(engine, start, session)))
+    _write(_connection.send(ready))
+    start = _await_start(_connection)
+    session = Session(_connection, IN_FD, OUT_FD, start)
+    _write(_connection.send(_outcome(engine, start, session)))
 
 
 def _tell(frame: bytes, plan: Plan, layers: Layers) -> None:

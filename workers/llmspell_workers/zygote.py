@@ -20,6 +20,7 @@ import msgspec
 
 from llmspell_protocol import control
 
+from ._rehearsal import rehearse
 from .containment import (
     LayerMissing,
     Layers,
@@ -49,6 +50,8 @@ _ANY_CHILD: Final = 0x4000_0000
 """__WALL: also one that was cloned to end without a signal (wait(2))."""
 _LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT | _ANY_CHILD
 """Which child has ended, without reaping it (waitid(2))."""
+_REHEARSED: Final = 2
+"""The request before which the engine is rehearsed: who wants one worker does not wait for it."""
 MAX_INHERITED: Final = 1 << 30
 """Above every descriptor: close_range(2) looks only at those that are open."""
 
@@ -115,6 +118,7 @@ class Zygote:
         self._filters = filters
         self._layers = layers
         self._workers: dict[int, tuple[int, int]] = {}  # pidfd to pid and the supervisor's id
+        self._requests = 0
         self._poll = select.poll()
         self._decode = msgspec.msgpack.Decoder(control.Fork).decode
 
@@ -160,6 +164,9 @@ class Zygote:
 
     def _fork(self, request: control.Fork, fds: list[int]) -> None:
         self._bury_strays()
+        self._requests += 1
+        if self._requests == _REHEARSED:
+            rehearse(self._engine)
         try:
             pid = os.fork()
         except OSError as error:

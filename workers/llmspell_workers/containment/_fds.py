@@ -27,6 +27,7 @@ _POLLNVAL: Final = 0x20
 _LOOK_UP_TO: Final = 256
 """How far to look for open descriptors; close_range(2) has taken all that are higher."""
 _QUESTIONS: Final = b"".join(struct.pack("ihh", fd, 0, 0) for fd in range(_LOOK_UP_TO))
+_Answers = ctypes.c_char * len(_QUESTIONS)  # here, as it takes longer to make than to use
 
 
 def apply(plan: Plan, layers: Layers) -> None:
@@ -73,7 +74,7 @@ def _expect(wanted: set[int]) -> str:
 def _open_descriptors() -> set[int]:
     """Ask poll(2) about every number at once; it takes no more of them than RLIMIT_NOFILE."""
     count = min(_LOOK_UP_TO, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    answers = ctypes.create_string_buffer(_QUESTIONS, len(_QUESTIONS))
+    answers = _Answers.from_buffer_copy(_QUESTIONS)
     syscall(_SYS_POLL, answers, count, 0, what="poll")
     revents = memoryview(answers).cast("B").cast("h")[3 : 4 * count : 4]
     return {fd for fd, event in enumerate(revents) if not event & _POLLNVAL}

@@ -24,6 +24,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from ._self_hosted import SelfHosted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,6 +81,7 @@ class NativeCore:
         self._on_job = _Enqueue(self._enqueue)
         self._on_rejection = _Track(self._reject)
         self._on_exhaustion = _Note(self._exhaust)
+        self.self_hosted = SelfHosted(self._core, self._mozjs)
 
     def _bind(self) -> None:
         function = self._function
@@ -119,7 +122,8 @@ class NativeCore:
 
     def start(self, *, heap: int, jit: bool) -> None:
         """Begin the engine; it starts threads. Raises `RuntimeError` if it is not as expected."""
-        _seal(self._on_job, self._on_rejection, self._on_exhaustion)
+        ours = (self._on_job, self._on_rejection, self._on_exhaustion)
+        _seal(*ours, *self.self_hosted.callbacks)
         if not jit:
             self._disable_jit()  # only before the engine's initialisation
         name = f"{_PACKAGE}.{_PACKAGE}"

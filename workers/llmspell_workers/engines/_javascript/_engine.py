@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _PARTS: Final = ("primordials.js", "values.js", "handles.js", "inspect.js", "runtime.js")
 
+_REHEARSAL_HEAP: Final = 64 << 20
+"""Bytes for an engine that runs nothing."""
+
 _ENOENT: Final = 2
 _EINVAL: Final = 22
 _ENOSYS: Final = 38
@@ -79,6 +82,8 @@ class JavaScriptEngine:
     _version: str
     _prelude: Any
     _parser: Realm
+    _realm: Realm
+    """The spell's, made before it comes."""
 
     @property
     def version(self) -> str:
@@ -150,6 +155,17 @@ class JavaScriptEngine:
         self._prelude = self._core.evaluate(self._source, PRELUDE)
         self._parser = self._trial()[0]
         self._parser.enter("strip")
+        self._realm = self._trial()[0]
+
+    def rehearse(self) -> bytes:
+        """Start, and tell what SpiderMonkey has parsed of its own."""
+        self._core.self_hosted.writes = True
+        self._core.start(heap=_REHEARSAL_HEAP, jit=False)
+        return self._core.self_hosted.written
+
+    def recall(self, made: bytes) -> None:
+        """Have workers start without parsing it again."""
+        self._core.self_hosted.parsed = made
 
     def self_test(self) -> None:
         """Run values, jobs and rejections through the engine; look for names."""
@@ -179,7 +195,7 @@ class JavaScriptEngine:
     def execute(self, start: Start, session: Session) -> bytes:
         """Run the spell. Returns its value as msgpack; raises `ScriptFailure`."""
         self.validate(start)
-        return Run(self._core, self._prelude, start, session).value()
+        return Run(self._core, self._realm, start, session).value()
 
     def _trial(self) -> tuple[Realm, list[tuple[str, str, str]]]:
         """A prelude whose host only listens."""

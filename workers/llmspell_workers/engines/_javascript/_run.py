@@ -55,9 +55,20 @@ class Realm:
     """A fresh prelude: its `enter` function, and the arrays that it shares with the core."""
 
     def __init__(self, core: NativeCore, prelude: Any, host: Callable[..., str]) -> None:
+        self.host = host
+        """What JavaScript asks, from now on; may be another one when a spell comes."""
         self._core = core
-        self._enter = prelude(host, json.dumps(_RULES))
-        core.attach(self.enter("jobs"), self.enter("rejections"))
+
+        def ask(op: str, number: float, name: str, payload: str, *more: float) -> str:
+            return self.host(op, number, name, payload, *more)
+
+        self._enter = prelude(ask, json.dumps(_RULES))
+        self._arrays = self.enter("jobs"), self.enter("rejections")
+        self.attach()
+
+    def attach(self) -> None:
+        """Have jobs and rejections come here, no more to the realm that had them before."""
+        self._core.attach(*self._arrays)
 
     def enter(self, op: str, number: int = 0, payload: Any = "") -> Any:
         """Call into JavaScript. Raises `ScriptFailure` if the engine itself gave up."""
@@ -116,7 +127,8 @@ _RULES: Final = {
 class Run:
     """Drives one spell from its source to its value."""
 
-    def __init__(self, core: NativeCore, prelude: Any, start: Start, session: Session) -> None:
+    def __init__(self, core: NativeCore, realm: Realm, start: Start, session: Session) -> None:
+        """`realm` has run nothing."""
         self._session = session
         self._start = start
         self._calls: dict[int, int] = {}  # the wire's number to the prelude's
@@ -137,7 +149,9 @@ class Run:
             "failure": self._fail, "give": self._give, "refuse": self._refuse,
         }  # fmt: skip
         self._core = core
-        self._realm = Realm(core, prelude, self._host_function())
+        self._realm = realm
+        realm.host = self._host_function()
+        realm.attach()
 
     def value(self) -> bytes:
         """Run to the end; the value as msgpack. Raises `ScriptFailure`."""
@@ -159,11 +173,7 @@ class Run:
 
     def _world(self) -> str:
         manifest = {bridge: _bound(bridge, m) for bridge, m in self._session.manifest.items()}
-        library = {
-            module: {name: camel(name) for name in functions}
-            for module, functions in LIBRARY.items()
-        }
-        world = {"manifest": manifest, "library": library, "env": self._start.env}
+        world = {"manifest": manifest, "library": _NAMES, "env": self._start.env}
         return msgspec.json.encode(world).decode()
 
     # --- what comes from outside ------------------------------------------------------------------
@@ -342,6 +352,12 @@ def camel(name: str) -> str:
     """`list_models` as JavaScript writes it: `listModels`."""
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
+
+
+_NAMES: Final = {
+    module: {name: camel(name) for name in functions} for module, functions in LIBRARY.items()
+}
+"""The library's functions, as JavaScript writes them."""
 
 
 def body(source: str) -> str:
