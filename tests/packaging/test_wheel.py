@@ -39,7 +39,12 @@ def test_the_wheel_holds_every_file_of_the_six_packages_and_nothing_else(wheel: 
         for path in (folder / name).rglob("*")
         if path.is_file() and not any(part in {"__pycache__", ".ruff_cache"} for part in path.parts)
     }
-    assert held == expected
+    (command,) = held - expected
+    assert command.endswith(".data/scripts/llmspell-supervisor")
+    with zipfile.ZipFile(wheel) as archive:
+        # Who installs it puts the interpreter there (the format of wheels).
+        assert archive.read(command).startswith(b"#!python\n")
+    assert held - {command} == expected
     assert {f"{name}/py.typed" for name in PACKAGES} <= held
 
 
