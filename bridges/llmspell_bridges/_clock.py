@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
+import types
+from collections.abc import Awaitable, Generator, Iterator
 from contextvars import Context, ContextVar, copy_context
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ._errors import BridgeError
 
@@ -16,12 +17,16 @@ T = TypeVar("T")
 class _Clock:
     """Runs while nothing holds it; tasks of one call hold it side by side."""
 
-    def __init__(self, limit: asyncio.Timeout) -> None:
-        self._limit: asyncio.Timeout | None = limit
-        """None once the call has ended: what it left running holds nothing any more. A timeout keeps
-        its task, and a cancelled task the frames that know the timeout."""
+    def __init__(self, seconds: float) -> None:
+        self._limit: asyncio.Timeout | None = None
+        """None before the call waits for something, and once it has ended: what it left running holds
+        nothing any more. A timeout keeps its task, and a cancelled task the frames that know the timeout."""
         self._holders = 0
-        self._left = 0.0
+        self._left = seconds
+
+    def begin(self) -> asyncio.Timeout:
+        self._limit = limit = asyncio.timeout(None if self._holders else self._left)
+        return limit
 
     def hold(self) -> None:
         self._holders += 1
@@ -44,14 +49,20 @@ _clock: ContextVar[_Clock | None] = ContextVar("clock", default=None)
 
 async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
     """Await `work` for `seconds` at most; a timeout of its own is told apart from ours."""
-    limit = asyncio.timeout(seconds)
-    clock = _Clock(limit)
+    clock = _Clock(seconds)
     outer = _clock.set(clock)
+    steps = work.__await__()
+    limit: asyncio.Timeout | None = None
     try:
+        try:
+            waited_for = next(steps)
+        except StopIteration as done:  # as most calls: a clock would be a twentieth of their time
+            return cast("T", done.value)
+        limit = clock.begin()
         async with limit:
-            return await work
+            return await _rest(steps, waited_for)
     except TimeoutError:
-        if not limit.expired():
+        if limit is None or not limit.expired():
             raise
         message = f"{name}: no answer within {seconds:g} s"
         raise BridgeError("Timeout", message, retryable=True, duration=seconds) from None
@@ -59,6 +70,24 @@ async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
         clock.end()
         _clock.reset(outer)
         del limit
+
+
+@types.coroutine
+def _rest(steps: Generator[Any, Any, T], waited_for: object) -> Generator[Any, Any, T]:
+    """What is left of an awaitable after its first step, which waits for that."""
+    while True:
+        try:
+            yield waited_for
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - into the awaitable, where it belongs
+            try:
+                waited_for = steps.throw(error)
+            except StopIteration as done:
+                return cast("T", done.value)
+        else:
+            return (yield from steps)
 
 
 @contextlib.contextmanager
