@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import select
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, cast
 
 if TYPE_CHECKING:
     from .engines import ScriptEngine
@@ -22,7 +22,6 @@ _MOST: Final = 16 << 20
 _PIECE: Final = 1 << 16
 
 
-@runtime_checkable
 class Rehearsing(Protocol):
     """What a `ScriptEngine` may have beside what it must."""
 
@@ -38,8 +37,10 @@ def rehearse(engine: ScriptEngine) -> None:
 
     If that comes to nothing, for whatever reason, workers start as the first one did.
     """
-    if not isinstance(engine, Rehearsing):
+    # Not by isinstance, which imports for a protocol, and in a jail there is nothing to import.
+    if not hasattr(engine, "rehearse"):
         return
+    rehearsing = cast("Rehearsing", engine)
     try:
         reader, writer = os.pipe()
     except OSError:
@@ -50,13 +51,13 @@ def rehearse(engine: ScriptEngine) -> None:
         pid = -1
     if pid == 0:
         os.close(reader)  # or it would not hear that nobody reads on
-        _perform(engine, writer)
+        _perform(rehearsing, writer)
     os.close(writer)
     made = _received(reader)
     os.close(reader)
     # One that is late is a stray, which its end or the supervisor makes one to be buried.
     if made is not None and pid > 0 and os.waitpid(pid, 0)[1] == 0 and made:
-        engine.recall(made)
+        rehearsing.recall(made)
 
 
 def _perform(engine: Rehearsing, writer: int) -> NoReturn:
