@@ -75,6 +75,11 @@ class RunState:
         kept: T = self._values[key]
         return kept
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to close."""
+        return not (self._objects or self._values)
+
     async def close(self) -> None:
         """Close all that can be closed, also when some of it fails to."""
         kept = [*self._objects.values(), *self._values.values()]

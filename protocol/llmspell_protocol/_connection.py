@@ -28,7 +28,7 @@ from ._errors import (
     SessionOver,
     ValueRejected,
 )
-from ._framing import FrameReader, frame
+from ._framing import HEADER, FrameReader, frame
 from ._ledger import Breach, Ledger, quote
 from ._messages import Caps, HostMessage, WorkerMessage
 from ._state import RECEIVES, SENDS, Role, State
@@ -52,7 +52,7 @@ class NeedData(enum.Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 """What `next_message` returns when no whole message is there."""
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+_encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _from_worker: Final[msgspec.msgpack.Decoder[WorkerMessage]] = msgspec.msgpack.Decoder(WorkerMessage)
 _from_host: Final[msgspec.msgpack.Decoder[HostMessage]] = msgspec.msgpack.Decoder(HostMessage)
 
@@ -126,7 +126,7 @@ class Connection:
         """How many chunks of stream `call` the host may send now; 0 once closed or ended."""
         return self._ledger.credit(call)
 
-    def send(self, message: HostMessage | WorkerMessage) -> bytes:
+    def send(self, message: HostMessage | WorkerMessage) -> bytearray:
         """The frame to write.
 
         Raises `LocalProtocolError` if the message is not legal now (`SessionOver` after the last
@@ -137,17 +137,18 @@ class Connection:
         if following is None:
             raise self._unsendable(message)
         try:
-            body = _encode(message)
+            whole = frame(_encode_into, message)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueRejected(_bounded(f"does not encode: {error}")) from None
-        if len(body) > self._cap:
-            raise ValueRejected(f"a message of {len(body)} bytes; the cap is {self._cap}")
+        if len(whole) - HEADER > self._cap:
+            size = len(whole) - HEADER
+            raise ValueRejected(f"a message of {size} bytes; the cap is {self._cap}")
         try:
             self._ledger.enter(message, sent=True)
         except Breach as breach:
             raise LocalProtocolError(str(breach)) from None
         self._state = following
-        return frame(body)
+        return whole
 
     def _unsendable(self, message: HostMessage | WorkerMessage) -> LocalProtocolError:
         name = type(message).__name__

@@ -174,6 +174,8 @@ class Run:
 
     async def _close_kept(self) -> None:
         """What bridges kept for the run goes with it; a bug in that is no part of its verdict."""
+        if self._kept.is_empty:
+            return
         try:
             async with asyncio.timeout(STOP_GRACE):
                 await self._kept.close()

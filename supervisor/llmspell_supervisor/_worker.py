@@ -148,6 +148,8 @@ def _is_readable(pidfd: int) -> bool:
 
 async def until_ended(pidfd: int) -> None:
     """Wait for the end of a process; one that is dead and not yet reaped has ended."""
+    if _is_readable(pidfd):
+        return
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 

@@ -304,6 +304,9 @@ class Zygote:
         return worker
 
     async def _until_forked(self, worker: Worker) -> None:
+        if worker.forked.done():  # out of the pool: without the timers and turns of the loop below
+            worker.forked.result()
+            return
         try:
             async with asyncio.timeout(FORK_TIMEOUT):
                 await asyncio.shield(worker.forked)
@@ -326,13 +329,15 @@ class Zygote:
     async def _reap(self, worker: Worker) -> None:
         try:
             async with asyncio.timeout(REAP_TIMEOUT):
-                await asyncio.wait({worker.forked})
+                if not worker.forked.done():
+                    await asyncio.wait({worker.forked})
                 if not worker.kill():  # whose pidfd may have arrived since the first attempt
                     self._die("a worker could not be killed")
                 await (
                     self._kill_strays()
                 )  # those that have left it already; the others once it is dead
-                await asyncio.wait({worker.exited})
+                if not worker.exited.done():
+                    await asyncio.wait({worker.exited})
                 await worker.gone()  # which the zygote, if it died, could not tell
                 await self._kill_strays()
         except TimeoutError:

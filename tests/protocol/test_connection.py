@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 
 import msgspec
@@ -134,6 +135,29 @@ def test_a_large_frame_in_small_pieces_arrives_whole() -> None:
     for start in range(0, len(frame), 64 * KIB):
         assert pair.worker.next_message() is NEED_DATA
         pair.worker.receive_data(memoryview(frame)[start : start + 64 * KIB])
+    assert drain(pair.worker) == [answer]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [(1, 64 * KIB, 3, 200 * KIB), (100 * KIB, 1, 1), (64 * KIB - 1, 64 * KIB, 64 * KIB + 1)],
+)
+def test_a_frame_arrives_whole_from_small_and_large_pieces(sizes: tuple[int, ...]) -> None:
+    pair = running()
+    pair.say(Call(1, "llm.complete", raw([])))
+    answer = Reply(1, raw(bytes(range(256)) * (8 * KIB)))
+    frame = pair.host.send(answer)
+    buffer = bytearray(MIB)
+    start = 0
+    for size in itertools.cycle(sizes):
+        piece = frame[start : start + size]
+        buffer[: len(piece)] = piece  # the caller reads into one buffer again and again
+        pair.worker.receive_data(memoryview(buffer)[: len(piece)])
+        start += size
+        if start >= len(frame):
+            break
+        assert pair.worker.missing == len(frame) - start or start < 4
+        assert pair.worker.next_message() is NEED_DATA
     assert drain(pair.worker) == [answer]
 
 

@@ -247,7 +247,7 @@ def test_chunks_that_cross_the_close_are_legal() -> None:
     pair.tell(Reply(1, raw(None)))
 
 
-def ended(in_flight: int = 3) -> tuple[Pair, bytes]:
+def ended(in_flight: int = 3) -> tuple[Pair, bytearray]:
     """A stream that the host has ended after a chunk; the worker has not read the end yet."""
     pair = running(Caps(in_flight=in_flight))
     pair.say(call(1, credit=2))
@@ -386,7 +386,7 @@ class Courses(RuleBasedStateMachine):
             frame = end.send(message)
         except LocalProtocolError:
             return False
-        (self.to_host if end is self.worker else self.to_worker).append(frame)
+        (self.to_host if end is self.worker else self.to_worker).append(bytes(frame))
         return True
 
     @rule(credit=st.integers(0, 3))

@@ -73,7 +73,7 @@ class _Taped(Connection):
         self.tape += data
         super().receive_data(data)
 
-    def send(self, message: HostMessage) -> bytes:  # type: ignore[override]
+    def send(self, message: HostMessage) -> bytearray:  # type: ignore[override]
         frame = super().send(message)
         self.tape += frame
         return frame

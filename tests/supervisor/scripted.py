@@ -74,7 +74,7 @@ class Peer:
         """Write any bytes that the pipe has room for."""
         assert os.write(self._write_fd, data) == len(data)
 
-    async def write_all(self, data: bytes) -> None:
+    async def write_all(self, data: bytes | bytearray) -> None:
         """Write as much as anyone likes, as the host reads it."""
         loop = asyncio.get_running_loop()
         while data:

@@ -95,7 +95,7 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
     _write(_connection.send(_outcome(engine, start, session)))
 
 
-def _tell(frame: bytes, plan: Plan, layers: Layers) -> None:
+def _tell(frame: bytearray, plan: Plan, layers: Layers) -> None:
     """Say why there is no worker. Where the checklist stopped tells where our end of the pipe is."""
     if not layers.has("fds"):
         try:
@@ -136,7 +136,7 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     return Result(Raw(value))
 
 
-def _write(frame: bytes, fd: int = OUT_FD) -> None:
+def _write(frame: bytearray, fd: int = OUT_FD) -> None:
     view = memoryview(frame)
     while view:
         view = view[os.write(fd, view) :]
