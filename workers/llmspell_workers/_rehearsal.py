@@ -50,8 +50,7 @@ def rehearse(engine: ScriptEngine) -> None:
     except OSError:
         pid = -1
     if pid == 0:
-        os.close(reader)  # or it would not hear that nobody reads on
-        _perform(rehearsing, writer)
+        _perform(rehearsing, reader, writer)
     os.close(writer)
     made = _received(reader)
     os.close(reader)
@@ -60,9 +59,10 @@ def rehearse(engine: ScriptEngine) -> None:
         rehearsing.recall(made)
 
 
-def _perform(engine: Rehearsing, writer: int) -> NoReturn:
+def _perform(engine: Rehearsing, reader: int, writer: int) -> NoReturn:
     status = 1
     try:
+        os.close(reader)  # or it would not hear that nobody reads on
         resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
         view = memoryview(engine.rehearse())
         while view:

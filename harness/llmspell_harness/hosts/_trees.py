@@ -49,15 +49,22 @@ def summary(times: Sequence[float]) -> Lasted:
     return Lasted(statistics.median(times), max(times))
 
 
+class Stunted(Exception):
+    """The tree did not grow: there is nothing that could outlive anything."""
+
+
 async def after_a_kill(stage: Stage) -> float:
     """Seconds from the cancellation of a run to the end of its tree. `stage` lacks `FORKING`.
 
-    Raises `TimeoutError` when something of it lives on.
+    Raises `TimeoutError` when something of it lives on, `Stunted` when there was no tree.
     """
     others = frozenset(child for z in zygotes(os.getpid()) for child in _strays.children(z))
     run = asyncio.create_task(stage.run(_ATTACK, "lua", params={"tree": SIZE}))
     try:
-        _zygote, *tree = await _grown(os.getpid(), others)  # it lives on, and forks for others
+        try:
+            _zygote, *tree = await _grown(os.getpid(), others)  # it lives on, and forks for others
+        except Stunted as error:
+            raise Stunted(f"{error}: {run.result() if run.done() else 'its run goes on'}") from None
         with _held(tree) as pidfds:
             waiting = asyncio.get_running_loop().run_in_executor(None, _until_gone, pidfds)
             began = time.monotonic()
@@ -98,15 +105,21 @@ async def _doomed() -> None:
 
 
 async def _grown(supervisor: int, others: frozenset[int] = frozenset()) -> list[int]:
-    """The pids of the zygote, the worker and the daemons, once all are there beside `others`."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            for zygote in zygotes(supervisor):
-                new = set(_strays.children(zygote)) - others
-                found = [pid for pid in new if _lives(pid)]
-                if len(found) > SIZE:
-                    return [zygote, *found]
-            await asyncio.sleep(_GLANCE)
+    """The pids of the zygote, the worker and the daemons, once all are there beside `others`.
+
+    Raises `Stunted`.
+    """
+    most = 0
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for zygote in zygotes(supervisor):
+            new = set(_strays.children(zygote)) - others
+            found = [pid for pid in new if _lives(pid)]
+            if len(found) > SIZE:
+                return [zygote, *found]
+            most = max(most, len(found))
+        await asyncio.sleep(_GLANCE)
+    raise Stunted(f"{most} of {SIZE} daemons were there within {PATIENCE:g} s")
 
 
 def _lives(pid: int) -> bool:
