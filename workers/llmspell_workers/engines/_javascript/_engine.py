@@ -178,6 +178,7 @@ class JavaScriptEngine:
             (_TRIAL, ("result", "", _TRIAL_RESULT)),
             ("Promise.reject(new TypeError('lost'))", ("failure", "unhandled", "TypeError: lost")),
         ):
+            self._check(source)  # as a spell is, whose check finds its own parts compiled then
             realm, heard = self._trial()
             realm.begin(source, "self-test")
             realm.settle()
@@ -187,15 +188,18 @@ class JavaScriptEngine:
 
     def validate(self, start: Start) -> None:
         """Parse without running. Raises `ScriptFailure`."""
-        # The body alone, so that no `}` in it can end the function around it.
-        described = self._parser.enter("check", 0, f'"use strict";\n{body(start.source)}')
-        if described:
-            raise syntax_failure(str(described), start.source)
+        if described := self._check(body(start.source)):
+            raise syntax_failure(described, start.source)
 
     def execute(self, start: Start, session: Session) -> bytes:
         """Run the spell. Returns its value as msgpack; raises `ScriptFailure`."""
         self.validate(start)
         return Run(self._core, self._realm, start, session).value()
+
+    def _check(self, source: str) -> str:
+        """What is wrong with the syntax of a function's body; empty if nothing is."""
+        # The body alone, so that no `}` in it can end the function around it.
+        return str(self._parser.enter("check", 0, f'"use strict";\n{source}') or "")
 
     def _trial(self) -> tuple[Realm, list[tuple[str, str, str]]]:
         """A prelude whose host only listens."""
