@@ -146,18 +146,21 @@ class Sqlite:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            raw.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-            raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL)
-            raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self._config.max_bytes, MAX_SQL))
-            # What a statement sorts or groups must fill neither the disk nor the memory. The limit is
-            # for all of the process's SQLite; a smaller one that somebody else has set stays.
-            raw.execute("PRAGMA temp_store = MEMORY")
-            raw.execute(f"PRAGMA hard_heap_limit = {MAX_HEAP}")
-            # Functions with effects are not for views and triggers of a file that others wrote.
-            raw.execute("PRAGMA trusted_schema = OFF")
-            if not write:
-                raw.execute("PRAGMA query_only = ON")
-            raw.set_progress_handler(lambda: job.given_up, STEPS)
+            with contextlib.ExitStack() as undo:
+                undo.callback(raw.close)
+                raw.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+                raw.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, MAX_SQL)
+                raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(self._config.max_bytes, MAX_SQL))
+                # What a statement sorts or groups must fill neither the disk nor the memory. The limit is
+                # for all of the process's SQLite; a smaller one that somebody else has set stays.
+                raw.execute("PRAGMA temp_store = MEMORY")
+                raw.execute(f"PRAGMA hard_heap_limit = {MAX_HEAP}")
+                # Functions with effects are not for views and triggers of a file that others wrote.
+                raw.execute("PRAGMA trusted_schema = OFF")
+                if not write:
+                    raw.execute("PRAGMA query_only = ON")
+                raw.set_progress_handler(lambda: job.given_up, STEPS)
+                undo.pop_all()
             return raw
 
         engine = create_engine("sqlite://", creator=connect, poolclass=pool.NullPool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sqlite3
 import threading
@@ -22,7 +23,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "shop.db"
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.executescript(
             "PRAGMA synchronous = OFF; BEGIN; CREATE TABLE books(id INTEGER PRIMARY KEY, title TEXT NOT NULL, price REAL, cover BLOB);"
             "INSERT INTO books VALUES (1, 'Emma', 7.5, x'00ff'), (2, 'Ulysses', NULL, NULL);"
@@ -53,7 +54,7 @@ def refusal(ask: Ask, method: str, *args: Any, **settings: Any) -> BridgeError:
 
 
 def titles(file: Path) -> list[str]:
-    with sqlite3.connect(file) as db:
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
         found = [title for (title,) in db.execute("SELECT title FROM books ORDER BY id")]
     db.close()
     return found

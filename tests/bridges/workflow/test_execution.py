@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -97,7 +98,8 @@ def test_a_branch_that_was_finished_beside_one_that_failed_is_not_run_again(
 
 def until_written(folder: Path) -> None:
     """Wait until the result of a step is in the file of the run."""
-    with sqlite3.connect(next(folder.rglob("x.sqlite"))) as connection:
+    file = next(folder.rglob("x.sqlite"))
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
         query = "SELECT count(*) FROM writes WHERE channel = 'steps'"
         while connection.execute(query).fetchone() == (0,):
             time.sleep(0.01)
@@ -186,7 +188,8 @@ def test_checkpoints_do_not_pile_up(stage: Stage, tmp_path: Path) -> None:
         await flow.run(id="x")
 
     stage.run(main)
-    with sqlite3.connect(next(tmp_path.rglob("x.sqlite"))) as connection:
+    file = next(tmp_path.rglob("x.sqlite"))
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
         kept = connection.execute("SELECT checkpoint_ns, count(*) FROM checkpoints GROUP BY 1")
         assert kept.fetchall() == [("", 1)]
         assert connection.execute("SELECT count(*) FROM writes").fetchone() == (0,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import sqlite3
@@ -157,7 +158,8 @@ def test_a_file_that_is_no_run_is_told_apart(tmp_path: Path) -> None:
     kept = store(tmp_path)
     asyncio.run(keep(kept, "one", "two"))
     next(tmp_path.rglob("one.sqlite")).write_bytes(b"not a database" * 100)
-    with sqlite3.connect(next(tmp_path.rglob("two.sqlite"))) as connection:
+    file = next(tmp_path.rglob("two.sqlite"))
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("UPDATE run SET value = x'c1' WHERE key = 'about'")
     assert kept.runs() == []
 

@@ -166,6 +166,7 @@ class Loop(agents.RunHooks[None]):
     async def _use(self, tool: Tool, raw: str) -> str:
         """What the model is told of a tool that it asked for. Errors are for the model, too."""
         arguments = _arguments(raw)
+        number = self.tally.begin()
         try:
             found = await self._ctx.nested(
                 tool.method,
@@ -179,7 +180,7 @@ class Loop(agents.RunHooks[None]):
         except BudgetExceeded as error:
             self._failure = error
             raise
-        self.tally.used(tool.name, arguments, output, ok=ok)
+        self.tally.used(number, tool.name, arguments, output, ok=ok)
         return output
 
     async def _call(self, ctx: CallContext, tool: Tool, arguments: Any) -> Any:

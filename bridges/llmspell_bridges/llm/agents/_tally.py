@@ -25,7 +25,8 @@ class Tally:
         self._prompt = 0
         self._written = 0
         self._cost: float | None = 0.0
-        self._uses: list[ToolUse] = []
+        self._begun = 0
+        self._uses: dict[int, ToolUse] = {}
 
     def add(self, answer: CompletionResponse) -> None:
         """One more answer of the model."""
@@ -37,10 +38,15 @@ class Tally:
         """What another agent has used on behalf of this one."""
         self._count(other._prompt, other._written, other._cost)
 
-    def used(self, name: str, arguments: Any, output: str, *, ok: bool) -> None:
-        """A tool has been used."""
+    def begin(self) -> int:
+        """A tool is about to be used; the number of that use."""
+        self._begun += 1
+        return self._begun
+
+    def used(self, number: int, name: str, arguments: Any, output: str, *, ok: bool) -> None:
+        """A tool has been used. Some are at the same time: their numbers keep the order."""
         use = ToolUse(name=name, arguments=arguments, output=output[:MAX_OUTPUT], ok=ok)
-        self._uses.append(use)
+        self._uses[number] = use
 
     def answer(self, agent: str, data: Any = UNSET) -> AgentAnswer:
         """The last answer of the model, as that of the agent."""
@@ -60,7 +66,7 @@ class Tally:
             provider=last.provider,
             finish_reason=last.finish_reason,
             turns=self.turns,
-            tool_calls=self._uses,
+            tool_calls=[self._uses[number] for number in sorted(self._uses)],
         )
 
     def _count(self, prompt: int, written: int, cost: float | None) -> None:

@@ -119,6 +119,7 @@ class AgentAnswer(TextAnswer, frozen=True, kw_only=True):
     turns: int
     """Answers of the model that it took."""
     tool_calls: list[ToolUse]
+    """In the order in which the model asked for them."""
 
 
 class AgentText(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
