@@ -126,6 +126,7 @@ def test_another_spell_does_not_find_it(server: ModelServer, tmp_path: Path) -> 
     async def work() -> Any:
         agent, chat = await begin(host, "diary")
         await host.call("llm.agent.run_with_context", agent, "first", chat)
+        await host.context.run.close()
         host.context = replace(host.context, spell="other.lua", run=RunState())
         found = []
         for name in ("diary", "test.lua\ndiary", "../diary"):
