@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import asyncio, sys
-from llmspell_supervisor import Spell, Supervisor
+from llmspell_supervisor import PoolSize, Spell, Supervisor
 async def main():
-    async with Supervisor(on_log=lambda entry: print(entry.text, flush=True)) as supervisor:
+    alone = PoolSize(0, 0)  # no worker beside it that is still being locked
+    on_log = lambda entry: print(entry.text, flush=True)
+    async with Supervisor(pool=alone, on_log=on_log) as supervisor:
         await supervisor.run(Spell.from_text(sys.argv[2], sys.argv[1]))
 asyncio.run(main())
 """
