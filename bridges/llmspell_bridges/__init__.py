@@ -25,6 +25,7 @@ from ._interface import (
     method,
 )
 from ._objects import BridgeObject, RunState, TextAnswer
+from ._settled import settled
 
 __all__ = [
     "BoundMethod",
@@ -56,4 +57,5 @@ __all__ = [
     "method",
     "off_the_clock",
     "one_line",
+    "settled",
 ]

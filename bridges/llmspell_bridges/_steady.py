@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import httpx
 
+from ._settled import settled
+
 T = TypeVar("T")
 
 
@@ -64,7 +66,7 @@ async def _within(patience: float | None, request: httpx.Request, task: asyncio.
     limit = asyncio.timeout(patience)
     try:
         async with limit:
-            return await _settled(task, stop=True)
+            return await settled(task, stop=True)
     except TimeoutError:
         if not limit.expired():
             raise
@@ -72,24 +74,4 @@ async def _within(patience: float | None, request: httpx.Request, task: asyncio.
 
 
 async def _closed(body: httpx.Response | httpx.AsyncByteStream) -> None:
-    await _settled(asyncio.ensure_future(body.aclose()), stop=False)
-
-
-async def _settled(task: asyncio.Future[T], *, stop: bool) -> T:
-    """Wait until it has ended, also when cancelled: the first time, with `stop`, it is as well."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            if stop and cancelled is None:
-                task.cancel()
-            cancelled = error
-    if cancelled is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # or asyncio would say that nobody has asked for it
-    try:
-        raise cancelled
-    finally:
-        del cancelled  # which leads back here
+    await settled(asyncio.ensure_future(body.aclose()), stop=False)

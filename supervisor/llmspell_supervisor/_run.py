@@ -163,7 +163,8 @@ class Run:
                 worker.kill()
                 if self._calls:
                     await self._calls.wait()
-                await self._close_kept()
+                if not self._kept.is_empty:
+                    await self._close_kept()
         if self._garbled and _ending.was_forbidden_call(worker.exit):
             ending = None  # one thread was stopped while another one wrote: no lie, half a frame
         return self._report(ending or self._last_word(worker), worker, zygote)
@@ -174,8 +175,6 @@ class Run:
 
     async def _close_kept(self) -> None:
         """What bridges kept for the run goes with it; a bug in that is no part of its verdict."""
-        if self._kept.is_empty:
-            return
         try:
             async with asyncio.timeout(STOP_GRACE):
                 await self._kept.close()

@@ -15,11 +15,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
 import msgspec
 
+from llmspell_bridges import settled
 from llmspell_protocol import control
 
 from . import _launch, _strays
@@ -55,19 +56,6 @@ _RECEIVE_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 class ZygoteDied(SupervisorError):
     """The zygote has gone, and with it every worker that it had forked."""
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` whole, whatever cancellations come meanwhile; they are raised afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
 
 
 class Zygote:
@@ -318,7 +306,7 @@ class Zygote:
         """Kill, reap, close. Runs to its end even when the caller is cancelled, twice or more."""
         worker.kill()
         try:
-            await _to_the_end(self._reap(worker))
+            await settled(asyncio.ensure_future(self._reap(worker)))
         finally:
             self._workers.pop(worker.number, None)
             worker.close()

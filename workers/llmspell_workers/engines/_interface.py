@@ -7,6 +7,9 @@
              self_test()           the engine's own check, inside the walls
              validate() or execute()   once, then the worker dies
 
+An engine may also have `rehearse` and `recall`, by which a start of it makes once what all later ones
+take over: `_rehearsal.Rehearsing`.
+
 New engines come in by the entry-point group `llmspell.engines`.
 """
 

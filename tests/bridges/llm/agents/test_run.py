@@ -153,6 +153,27 @@ def test_a_tool_s_result_is_text_or_json_and_bounded(server: ModelServer) -> Non
     assert len(answer["tool_calls"][1]["output"]) == 2000
 
 
+def test_tools_are_listed_as_the_model_asked_for_them(server: ModelServer) -> None:
+    tools = [{**WEATHER, "name": name, "handler": function(i)} for i, name in ((1, "a"), (2, "b"))]
+    calls = tuple((name, '{"city": "x"}') for name in ("a", "b"))
+    server.script("m", Answer("", tool_calls=calls), Answer("done"))
+    second = asyncio.Event()
+
+    async def wait(_given: Any) -> str:
+        await second.wait()
+        for _ in range(200):  # turns, in which the other one comes to its end
+            await asyncio.sleep(0)
+        return "of a, which ends last"
+
+    def end(_: Any) -> str:
+        second.set()
+        return "of b"
+
+    host = agent_host(server, wait, end)
+    answer = host.run(lambda: ask(host, tools=tools))
+    assert [use["name"] for use in answer["tool_calls"]] == ["a", "b"]
+
+
 def test_turns_are_bounded(server: ModelServer) -> None:
     server.script("m", *[asks("weather", {"city": "x"})] * 3)
     error = failure(agent_host(server, weather), tools=[WEATHER], max_turns=3)
