@@ -116,7 +116,10 @@ async def latencies(peers: Peers, deno: str | None, rounds: int) -> dict[str, li
                 f"floor: fork and wait, {engine}": forkers[engine],
                 f"warm, {engine}": _warm(warm, engine),
                 f"cold, {engine}": _cold(cold, engine),
-                f"call, {engine}": _calls(warm, engine, kilobyte),
+                f"call, {engine}": _calls(warm, ours.ECHO[engine], engine, kilobyte),
+                f"call of a coroutine, {engine}": _calls(
+                    warm, ours.REPEAT[engine], engine, kilobyte
+                ),
                 f"10 MB, {engine}": _large(warm, engine),
             }
         for suffix in ("lua", "js"):
@@ -158,10 +161,10 @@ def _cold(running: Any, engine: str) -> Subject:
     return lambda: ours.timed(running, ours.TRIVIAL, engine)
 
 
-def _calls(running: Any, engine: str, value: str) -> Subject:
+def _calls(running: Any, source: str, engine: str, value: str) -> Subject:
     async def once() -> float:
-        none = await ours.timed(running, ours.ECHO[engine], engine, n=0, value=value)
-        many = await ours.timed(running, ours.ECHO[engine], engine, n=ours.CALLS, value=value)
+        none = await ours.timed(running, source, engine, n=0, value=value)
+        many = await ours.timed(running, source, engine, n=ours.CALLS, value=value)
         return (many - none) / ours.CALLS
 
     return once

@@ -34,10 +34,11 @@ _FULL = Policy(
     max_concurrent=64,
 )
 
-ECHO = {
-    "lua": "for i = 1, params.n do bench.echo(params.value) end",
-    "javascript": "for (let i = 0; i < params.n; i++) await bench.echo(params.value)",
-}
+_LUA = "for i = 1, params.n do bench.%s(params.value) end"
+_JAVASCRIPT = "for (let i = 0; i < params.n; i++) await bench.%s(params.value)"
+ECHO = {"lua": _LUA % "echo", "javascript": _JAVASCRIPT % "echo"}
+REPEAT = {"lua": _LUA % "repeat_later", "javascript": _JAVASCRIPT % "repeatLater"}
+"""As `ECHO`, where the bridge's method is a coroutine, which has a task."""
 LARGE = {
     "lua": "return bench.take(bench.large(params.n))",
     "javascript": "return await bench.take(await bench.large(params.n))",
@@ -74,17 +75,22 @@ class Bench(Bridge):
         self._text = "x" * BIG
 
     @method
-    async def echo(self, ctx: CallContext, value: str) -> str:
+    def echo(self, ctx: CallContext, value: str) -> str:
         """The value."""
         return value
 
     @method
-    async def large(self, ctx: CallContext, size: int) -> str:
+    async def repeat_later(self, ctx: CallContext, value: str) -> str:
+        """The value, from what might have waited for it."""
+        return value
+
+    @method
+    def large(self, ctx: CallContext, size: int) -> str:
         """So many bytes of text."""
         return self._text[:size]
 
     @method
-    async def take(self, ctx: CallContext, value: str) -> int:
+    def take(self, ctx: CallContext, value: str) -> int:
         """How much text that is."""
         return len(value)
 

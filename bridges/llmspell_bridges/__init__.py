@@ -26,6 +26,7 @@ from ._interface import (
 )
 from ._objects import BridgeObject, RunState, TextAnswer
 from ._settled import settled
+from ._steps import rest_of
 
 __all__ = [
     "BoundMethod",
@@ -57,5 +58,6 @@ __all__ = [
     "method",
     "off_the_clock",
     "one_line",
+    "rest_of",
     "settled",
 ]

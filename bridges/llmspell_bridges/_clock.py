@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import types
-from collections.abc import Awaitable, Generator, Iterator
+from collections.abc import Awaitable, Iterator
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from ._errors import BridgeError
+from ._steps import rest_of
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
             return cast("T", done.value)
         limit = clock.begin()
         async with limit:
-            return await _rest(steps, waited_for)
+            return await rest_of(steps, waited_for)
     except TimeoutError:
         if limit is None or not limit.expired():
             raise
@@ -70,24 +70,6 @@ async def within(seconds: float, name: str, work: Awaitable[T]) -> T:
         clock.end()
         _clock.reset(outer)
         del limit
-
-
-@types.coroutine
-def _rest(steps: Generator[Any, Any, T], waited_for: object) -> Generator[Any, Any, T]:
-    """What is left of an awaitable after its first step, which waits for that."""
-    while True:
-        try:
-            yield waited_for
-        except GeneratorExit:
-            steps.close()
-            raise
-        except BaseException as error:  # noqa: BLE001 - into the awaitable, where it belongs
-            try:
-                waited_for = steps.throw(error)
-            except StopIteration as done:
-                return cast("T", done.value)
-        else:
-            return (yield from steps)
 
 
 @contextlib.contextmanager

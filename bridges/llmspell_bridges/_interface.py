@@ -15,6 +15,7 @@
 
 Names, argument validation, documentation and `info` are derived from those lines. A coroutine is a
 call; an async generator is a stream, whose closing value, if it has one, is yielded last as `End`.
+A method that waits for nothing may be a plain function, which is quicker: no task is made for it.
 
 A parameter or an option typed `ScriptFunction` takes a function, which `ctx.invoke` calls; one typed
 `ObjectHandle` takes an object, which `ctx.object` finds. A method that returns a `BridgeObject` gives
@@ -60,7 +61,10 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK: Final = "__llmspell_method__"
-_CO_ASYNC_GENERATOR: Final = 0x200  # inspect.CO_ASYNC_GENERATOR, without importing inspect
+# As in `inspect`, without importing it.
+_CO_GENERATOR: Final = 0x20
+_CO_COROUTINE: Final = 0x80
+_CO_ASYNC_GENERATOR: Final = 0x200
 _OVER: Final[Any] = object()  # no stream yields this
 _raws: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _TEXT: Final = "text"
@@ -153,8 +157,12 @@ class BoundMethod:
     ) -> None:
         owner = f"{bridge.name}.{objects.name}" if objects else bridge.name
         self.name: str = f"{owner}.{function.__name__}"
-        code = function.__code__
-        self.kind: MethodKind = "stream" if code.co_flags & _CO_ASYNC_GENERATOR else "call"
+        flags = function.__code__.co_flags
+        if flags & _CO_GENERATOR:
+            raise TypeError(f"{self.name} is a generator: a stream is an async generator")
+        self.kind: MethodKind = "stream" if flags & _CO_ASYNC_GENERATOR else "call"
+        self.waits = bool(flags & (_CO_COROUTINE | _CO_ASYNC_GENERATOR))
+        """Whether it may wait for something: it is no plain function."""
         self.effect: Effect = effect_of(function)
         self._bridge = bridge
         self._objects = objects
@@ -245,8 +253,9 @@ class BoundMethod:
         """Call it. Takes and returns msgpack: an array of arguments, one value."""
         owner, values = self._decode(ctx, args)
         with _only_bridge_errors(self.name):
-            work = self._function(owner, ctx, *values)
-            value = await within(ctx.call_timeout(), self.name, work)
+            value = self._function(owner, ctx, *values)
+            if self.waits:
+                value = await within(ctx.call_timeout(), self.name, value)
             if isinstance(value, BridgeObject):
                 value = ctx.keep(value)
             data = _encode(self.name, value)

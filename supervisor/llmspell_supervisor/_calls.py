@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from llmspell_bridges import BridgeError, BudgetExceeded, CallContext, ScriptError, is_granted
+from llmspell_bridges import (
+    BridgeError,
+    BudgetExceeded,
+    CallContext,
+    ScriptError,
+    is_granted,
+    rest_of,
+)
 from llmspell_protocol import (
     NULL,
     Call,
@@ -33,7 +41,7 @@ from ._errors import AuditError
 from ._nested import NestedCalls
 
 if TYPE_CHECKING:
-    from llmspell_bridges import BridgeRegistry, Effect, Stream
+    from llmspell_bridges import BoundMethod, BridgeRegistry, Effect, Stream
     from llmspell_protocol import Connection
 
     from ._budget import RunBudget
@@ -56,6 +64,8 @@ class _Open(Struct, eq=False):
     """A call that awaits its answer."""
 
     call: Call
+    method: BoundMethod | None
+    """None when there is none of that name."""
     budget: CallBudget
     began: float
     """On `time.monotonic()`."""
@@ -127,15 +137,19 @@ class Calls:
 
     def open(self, call: Call) -> None:
         """Begin to serve a call, if the policy has one left."""
-        known = self._registry.get(call.method) is not None
-        state = _Open(call, CallBudget(self._budget), time.monotonic(), {})
-        if not self._budget.count_call(call.method if known else UNKNOWN):
+        method = self._registry.get(call.method)
+        state = _Open(call, method, CallBudget(self._budget), time.monotonic(), {})
+        if not self._budget.count_call(call.method if method else UNKNOWN):
             self._record(state, "call_limit")
             self._end(_ending.call_limit(self._policy))
             return
         state.room = asyncio.Event() if call.credit else None
         self._open[call.id] = state
-        state.task = asyncio.create_task(self._serve(call, state))
+        serving = self._serve(call, state)
+        if method is None or method.waits or self._heard is not None:
+            state.task = asyncio.create_task(serving)
+        else:
+            state.task = _started(serving)
 
     def credit(self, call: int) -> None:
         """The script has read chunks of a stream: there may be room for more."""
@@ -311,7 +325,7 @@ class Calls:
         return True
 
     async def _perform(self, call: Call, state: _Open) -> bytes:
-        method = self._registry.get(call.method)
+        method = state.method
         if method is None or not is_granted(call.method, self._policy.bridges):
             raise BridgeError("Policy", f"{call.method} is not granted to this spell")
         if len(call.args) > self._policy.max_request:
@@ -370,6 +384,20 @@ class Calls:
             state.size += len(chunk)
             await self._channel.send(Chunk(state.call.id, Raw(chunk)))
         return stream.closing
+
+
+def _started(serving: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+    """What is left of it once it waits: usually nothing, and no turn of the loop was taken."""
+    context = contextvars.copy_context()  # as a task would
+    try:
+        waited_for = context.run(serving.send, None)
+    except StopIteration:
+        return None
+
+    async def rest() -> None:
+        await rest_of(serving, waited_for)
+
+    return asyncio.create_task(rest(), context=context)
 
 
 async def _close(stream: Stream) -> None:

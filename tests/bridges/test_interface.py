@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -168,6 +168,44 @@ def test_a_method_is_granted_by_its_own_name_or_its_bridges() -> None:
 @pytest.mark.parametrize("name", ["clock.secret", "clock.__init__", "clock.close", "now", ""])
 def test_what_is_not_marked_cannot_be_reached(name: str) -> None:
     assert BridgeRegistry([Clock()]).get(name) is None
+
+
+class Plain(Bridge):
+    """Methods that wait for nothing."""
+
+    name = "plain"
+
+    @method
+    def double(self, ctx: CallContext, number: int) -> int:
+        """Twice as much."""
+        if number < 0:
+            raise RuntimeError(f"cannot use {CANARY}")
+        return 2 * number
+
+
+def test_a_method_that_waits_for_nothing_may_be_a_plain_function() -> None:
+    host = Host(Plain(BridgeConfig()))
+    assert host.run(lambda: host.call("plain.double", 4)) == 8
+    bound = host.registry.get("plain.double")
+    assert bound is not None
+    assert (bound.kind, bound.waits, bound.describe().result) == ("call", False, "integer")
+    assert all(m.waits for m in BridgeRegistry([Clock()]).methods)
+    assert failure(host, "plain.double", "4").kind == "Validation"
+    error = failure(host, "plain.double", -1)
+    assert (error.kind, CANARY in repr(error.info())) == ("Internal", False)
+
+
+def test_a_generator_that_is_not_async_is_no_method() -> None:
+    class Odd(Bridge):
+        name = "odd"
+
+        @method
+        def numbers(self, ctx: CallContext) -> Iterator[int]:
+            """Not a stream."""
+            yield 1
+
+    with pytest.raises(TypeError, match=r"odd\.numbers is a generator"):
+        BridgeRegistry([Odd(BridgeConfig())])
 
 
 def test_info_is_derived_from_the_declaration() -> None:

@@ -114,9 +114,9 @@ def held() -> tuple[int, list[int], set[str]]:
 
 BEFORE_THE_FORK = (
     *("uid", "user_namespace", "mount_namespace", "cgroup_namespace", "uts_namespace"),
-    *("ipc_namespace", "pid_namespace", "net_namespace", "ipc_limits", "session", "root"),
-    *("inner_user_namespace", "no_new_namespaces", "zygote_limits", "capabilities"),
-    *("no_new_privs", "dumpable", "zygote_seccomp"),
+    *("ipc_namespace", "pid_namespace", "net_namespace", "ipc_limits", "session"),
+    *("zygote_signals", "root", "inner_user_namespace", "no_new_namespaces", "zygote_limits"),
+    *("capabilities", "no_new_privs", "dumpable", "zygote_seccomp"),
 )
 IN_THE_WORKER = (
     *("fds", "signals", "rlimits", "write_xor_execute", "landlock", "fds_proved"),

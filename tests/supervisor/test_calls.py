@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import pytest
@@ -62,13 +63,13 @@ class Notes(Bridge):
         return "done"
 
     @method
-    async def text(self, ctx: CallContext, size: int) -> str:
+    def text(self, ctx: CallContext, size: int) -> str:
         """A text of a size."""
         self.sent += 1
         return "x" * size
 
     @method
-    async def length(self, ctx: CallContext, text: str) -> int:
+    def length(self, ctx: CallContext, text: str) -> int:
         """The length of a text."""
         return len(text)
 
@@ -102,22 +103,22 @@ class Notes(Bridge):
         raise BridgeError("Network", "the line went dead", retryable=True)
 
     @method
-    async def deny(self, ctx: CallContext) -> None:
+    def deny(self, ctx: CallContext) -> None:
         """What the policy forbids."""
         raise BridgeError("Policy", "this host is not allowed")
 
     @method
-    async def crash(self, ctx: CallContext) -> None:
+    def crash(self, ctx: CallContext) -> None:
         """A bug."""
         raise RuntimeError("a secret of the host")
 
     @method
-    async def page(self, ctx: CallContext) -> None:
+    def page(self, ctx: CallContext) -> None:
         """An error with a whole page for a message."""
         raise BridgeError("Provider", "<html>" * 1_000_000)
 
     @method
-    async def spend(self, ctx: CallContext, tokens: int = 0, cost: float = 0.0) -> None:
+    def spend(self, ctx: CallContext, tokens: int = 0, cost: float = 0.0) -> None:
         """Ask for a budget and use all of it."""
         ctx.budget.reserve(tokens=tokens, cost=cost).settle(prompt_tokens=tokens, cost=cost)
 
@@ -132,12 +133,50 @@ class Notes(Bridge):
             self.log.append("cleaned up")
 
 
+class Coroutines(Notes):
+    """The same where each method might wait."""
+
+    @method
+    async def text(self, ctx: CallContext, size: int) -> str:  # type: ignore[override]
+        """A text of a size."""
+        return super().text(ctx, size)
+
+    @method
+    async def length(self, ctx: CallContext, text: str) -> int:  # type: ignore[override]
+        """The length of a text."""
+        return super().length(ctx, text)
+
+    @method
+    async def deny(self, ctx: CallContext) -> None:  # type: ignore[override]
+        """What the policy forbids."""
+        super().deny(ctx)
+
+    @method
+    async def crash(self, ctx: CallContext) -> None:  # type: ignore[override]
+        """A bug."""
+        super().crash(ctx)
+
+    @method
+    async def page(self, ctx: CallContext) -> None:  # type: ignore[override]
+        """An error with a whole page for a message."""
+        super().page(ctx)
+
+    @method
+    async def spend(self, ctx: CallContext, tokens: int = 0, cost: float = 0.0) -> None:  # type: ignore[override]
+        """Ask for a budget and use all of it."""
+        super().spend(ctx, tokens, cost)
+
+
+KINDS = pytest.mark.parametrize("kind", [Notes, Coroutines])
+"""Methods that are plain functions, and coroutines."""
+
+
 def call(number: int, name: str, *args: Any, credit: int = 0) -> Call:
     return Call(number, f"notes.{name}", Raw(pack(list(args))), credit)
 
 
 def play(
-    script: Callable[[Peer, Notes], Awaitable[None]], **policy: Any
+    script: Callable[[Peer, Notes], Awaitable[None]], kind: type[Notes] = Notes, **policy: Any
 ) -> tuple[RunReport, Notes]:
     """Run a script of what the worker says, after Start."""
     bridges: list[Notes] = []
@@ -147,7 +186,7 @@ def play(
         await script(peer, bridges[0])
 
     async def once() -> RunReport:
-        bridges.append(Notes())
+        bridges.append(kind())
         registry = BridgeRegistry(bridges)
         granted = Policy(**{"allow_bridges": ("notes",), **policy})
         return await new_run(granted, registry=registry).execute(ScriptedZygote(whole))  # type: ignore[arg-type]
@@ -155,7 +194,7 @@ def play(
     return asyncio.run(once()), bridges[0]
 
 
-def answers(*calls: Call, **policy: Any) -> list[Any]:
+def answers(*calls: Call, kind: type[Notes] = Notes, **policy: Any) -> list[Any]:
     """What the host answers to some calls."""
     heard: list[Any] = []
 
@@ -164,7 +203,7 @@ def answers(*calls: Call, **policy: Any) -> list[Any]:
         heard.extend([await peer.receive() for _ in calls])
         peer.send(Result(NULL))
 
-    report, _ = play(script, **policy)
+    report, _ = play(script, kind, **policy)
     assert report.verdict == "ok", report.problem
     return heard
 
@@ -172,13 +211,14 @@ def answers(*calls: Call, **policy: Any) -> list[Any]:
 # --- one answer each ------------------------------------------------------------------------------
 
 
-def test_a_call_is_answered_and_counted() -> None:
+@KINDS
+def test_a_call_is_answered_and_counted(kind: type[Notes]) -> None:
     async def script(peer: Peer, _: Notes) -> None:
         peer.send(call(1, "length", "four"), call(2, "length", "x"))
         replies = {(r.id, unpack(r.value)) for r in [await peer.receive(), await peer.receive()]}  # type: ignore[union-attr]
         peer.send(Result(Raw(pack(sorted(replies) == [(1, 4), (2, 1)]))))
 
-    report, _ = play(script)
+    report, _ = play(script, kind)
     assert report.value is True
     assert report.usage.calls == {"notes.length": 2}
 
@@ -209,27 +249,31 @@ def test_arguments_over_the_limit_are_refused_with_their_size() -> None:
     assert "1000 (max_request)" in fault.error.message
 
 
-def test_an_answer_over_the_limit_is_an_error_and_not_the_end() -> None:
-    [fault] = answers(call(1, "text", 2000), max_response=1000)
+@KINDS
+def test_an_answer_over_the_limit_is_an_error_and_not_the_end(kind: type[Notes]) -> None:
+    [fault] = answers(call(1, "text", 2000), kind=kind, max_response=1000)
     assert isinstance(fault, Fault)
     assert fault.error.kind == "Limit"
 
 
-def test_a_page_for_an_error_message_is_cut() -> None:
-    [fault] = answers(call(1, "page"), max_response=0)
+@KINDS
+def test_a_page_for_an_error_message_is_cut(kind: type[Notes]) -> None:
+    [fault] = answers(call(1, "page"), kind=kind, max_response=0)
     assert isinstance(fault, Fault)
     assert fault.error.message.startswith("<html><html>")
     assert len(fault.error.message) < 10_000
 
 
-def test_a_bug_of_a_bridge_keeps_its_text_to_itself() -> None:
-    [fault] = answers(call(1, "crash"))
+@KINDS
+def test_a_bug_of_a_bridge_keeps_its_text_to_itself(kind: type[Notes]) -> None:
+    [fault] = answers(call(1, "crash"), kind=kind)
     assert isinstance(fault, Fault)
     assert fault.error.kind == "Internal"
     assert "secret" not in fault.error.message
 
 
-def test_five_megabytes_cross_in_both_directions() -> None:
+@KINDS
+def test_five_megabytes_cross_in_both_directions(kind: type[Notes]) -> None:
     async def script(peer: Peer, _: Notes) -> None:
         await peer.write_all(peer.connection.send(call(1, "length", "x" * 5_000_000)))
         length = await peer.receive()
@@ -239,11 +283,11 @@ def test_five_megabytes_cross_in_both_directions() -> None:
         assert isinstance(text, Reply)
         peer.send(Result(Raw(pack([unpack(length.value), len(str(unpack(text.value)))]))))
 
-    report, _ = play(script, max_request=6 << 20, max_response=6 << 20)
+    report, _ = play(script, kind, max_request=6 << 20, max_response=6 << 20)
     assert report.value == [5_000_000, 5_000_000]
 
 
-def uncaught(name: str) -> RunReport:
+def uncaught(name: str, kind: type[Notes]) -> RunReport:
     """The verdict when the script does not catch what a call answers."""
 
     async def script(peer: Peer, _: Notes) -> None:
@@ -252,18 +296,20 @@ def uncaught(name: str) -> RunReport:
         assert isinstance(fault, Fault)
         peer.send(Failure("error", fault.error, line=1))
 
-    return play(script)[0]
+    return play(script, kind)[0]
 
 
-def test_an_uncaught_refusal_is_policy_denied() -> None:
-    report = uncaught("deny")
+@KINDS
+def test_an_uncaught_refusal_is_policy_denied(kind: type[Notes]) -> None:
+    report = uncaught("deny", kind)
     assert (report.verdict, report.exit_code) == ("policy_denied", 21)
     assert report.problem is not None
     assert report.problem.message == "this host is not allowed"
 
 
-def test_an_uncaught_bug_of_a_bridge_is_not_blamed_on_the_engine() -> None:
-    report = uncaught("crash")
+@KINDS
+def test_an_uncaught_bug_of_a_bridge_is_not_blamed_on_the_engine(kind: type[Notes]) -> None:
+    report = uncaught("crash", kind)
     assert (report.verdict, report.exit_code) == ("supervisor_error", 70)
     assert report.problem is not None
     assert "notes.crash" in report.problem.message
@@ -273,12 +319,13 @@ def test_an_uncaught_bug_of_a_bridge_is_not_blamed_on_the_engine() -> None:
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def test_one_call_more_than_granted_ends_the_run_and_does_not_begin() -> None:
+@KINDS
+def test_one_call_more_than_granted_ends_the_run_and_does_not_begin(kind: type[Notes]) -> None:
     async def script(peer: Peer, _: Notes) -> None:
         peer.send(*[call(n, "text", 1) for n in range(1, 5)])
         await asyncio.Event().wait()
 
-    report, notes = play(script, max_calls=3)
+    report, notes = play(script, kind, max_calls=3)
     assert report.verdict == "call_limit"
     assert report.usage.calls == {"notes.text": 3}
     assert notes.sent <= 3
@@ -294,17 +341,71 @@ def test_one_call_more_than_granted_ends_the_run_and_does_not_begin() -> None:
         ({"cost": 0.75}, "$0.5 is left (limit: max_cost)", "--max-cost"),
     ],
 )
-def test_more_than_the_budget_ends_the_run(asked: dict[str, Any], limit: str, flag: str) -> None:
+@KINDS
+def test_more_than_the_budget_ends_the_run(
+    asked: dict[str, Any], limit: str, flag: str, kind: type[Notes]
+) -> None:
     async def script(peer: Peer, _: Notes) -> None:
         peer.send(call(1, "spend", asked.get("tokens", 0), asked.get("cost", 0.0)))
         await asyncio.Event().wait()
 
-    report, _ = play(script, max_tokens=100, max_cost=0.5)
+    report, _ = play(script, kind, max_tokens=100, max_cost=0.5)
     assert (report.verdict, report.exit_code) == ("cost_limit", 15)
     assert report.problem is not None
     assert limit in report.problem.message
     assert flag in report.problem.hint
     assert (report.usage.prompt_tokens, report.usage.cost) == (0, 0.0)
+
+
+# --- plain functions ------------------------------------------------------------------------------
+
+
+def test_a_plain_function_is_served_without_a_task_and_what_it_sets_is_its_own() -> None:
+    mark: ContextVar[str] = ContextVar("mark", default="")
+
+    class Plain(Notes):
+        @method
+        def text(self, ctx: CallContext, size: int) -> str:
+            """What it finds."""
+            before, task = mark.get(), asyncio.current_task()
+            mark.set(f"{size}")
+            return f"{task} {before}"
+
+    replies = answers(call(1, "text", 1), call(2, "text", 2), kind=Plain)
+    assert [unpack(r.value) for r in replies] == ["None ", "None "]
+
+
+def test_an_answer_that_is_being_written_holds_no_other_call_back_and_stays_whole() -> None:
+    async def script(peer: Peer, notes: Notes) -> None:
+        peer.send(call(1, "text", 200_000), call(2, "commit"), call(3, "length", "abc"))
+        await notes.begun.wait()  # half of the first answer fills the pipe
+        notes.gate.set()
+        first, *others = [await peer.receive() for _ in range(3)]
+        assert first == Reply(1, Raw(pack("x" * 200_000)))
+        assert {m.id: unpack(m.value) for m in others} == {2: "done", 3: 3}  # type: ignore[union-attr]
+        peer.send(Result(NULL))
+
+    assert play(script)[0].verdict == "ok"
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+def test_an_answer_that_nobody_reads_ends_with_the_run_and_is_recorded_once(turns: int) -> None:
+    records: list[Any] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.begin()
+        peer.send(call(1, "text", 200_000), call(2, "text", 200_000))
+        for _turn in range(turns):
+            await asyncio.sleep(0)
+        peer.send(Result(NULL))
+
+    async def once() -> RunReport:
+        subject = new_run(registry=BridgeRegistry([Notes()]))
+        subject.observers = (records.append,)
+        return await subject.execute(ScriptedZygote(script))  # type: ignore[arg-type]
+
+    assert asyncio.run(once()).verdict == "ok"
+    assert [(record.call, record.outcome) for record in records] == [(1, "ok"), (2, "ok")]
 
 
 # --- the fence: nothing commits after the verdict -------------------------------------------------
@@ -500,7 +601,8 @@ def test_a_stream_without_credit_is_refused() -> None:
 # --- a worker that does not read ------------------------------------------------------------------
 
 
-def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open() -> None:
+@KINDS
+def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open(kind: type[Notes]) -> None:
     most = 4
 
     async def script(peer: Peer, notes: Notes) -> None:
@@ -512,7 +614,7 @@ def test_answers_that_nobody_reads_are_as_many_as_calls_may_be_open() -> None:
         peer.send(call(most + 2, "text", 200_000))  # the books have no room for it
         await asyncio.Event().wait()
 
-    report, notes = play(script, max_concurrent=most)
+    report, notes = play(script, kind, max_concurrent=most)
     assert report.verdict == "protocol_violation"
     assert notes.sent == most + 1
 

@@ -163,7 +163,7 @@ class LlmBridge(Bridge):
             return await together(agent.run_within(ctx, text) for agent, text in work)
 
     @method(effect="read")
-    async def models(self, ctx: CallContext) -> ModelsResponse:
+    def models(self, ctx: CallContext) -> ModelsResponse:
         """Which models this spell may name, and which one answers when it names none."""
         from ._routing import models
 

@@ -42,7 +42,7 @@ class McpBridge(Bridge):
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     @method(effect="read")
-    async def servers(self, ctx: CallContext) -> list[ServerInfo]:  # noqa: ARG002 - all take it
+    def servers(self, ctx: CallContext) -> list[ServerInfo]:  # noqa: ARG002 - all take it
         """The servers that there are. None of them is started for it."""
         return [self._servers[name].info() for name in sorted(self._servers)]
 

@@ -35,7 +35,7 @@ class NotifyBridge(Bridge):
         self._sent: dict[str, deque[float]] = {name: deque() for name in config.targets}
 
     @method(effect="read")
-    async def targets(self, ctx: CallContext) -> list[str]:  # noqa: ARG002 - every method takes it
+    def targets(self, ctx: CallContext) -> list[str]:  # noqa: ARG002 - every method takes it
         """Names of the targets that there are."""
         return sorted(self._config.targets)
 

@@ -22,6 +22,8 @@ CHUNKS: Final = 3
 class StruckMethod:
     """Stands in a registry for a method, and lets the weather have its way with each call."""
 
+    waits = True
+
     def __init__(self, method: BoundMethod, weather: Weather) -> None:
         self._method = method
         self._weather = weather

@@ -230,7 +230,8 @@ async def _ask_as_a_worker(host: BridgeHost, methods: Iterable[BoundMethod]) -> 
     for number, method in enumerate(methods, 1):
         credit = 1 if method.kind == "stream" else 0
         call = Call(number, method.name, msgspec.Raw(pack([])), credit)
-        answer = await calls._answer(call, _Open(call, CallBudget(host.budget), 0.0, {}))
+        state = _Open(call, host.registry.get(call.method), CallBudget(host.budget), 0.0, {})
+        answer = await calls._answer(call, state)
         kinds.append(answer.error.kind if isinstance(answer, Fault) else "served")
     return kinds
 
@@ -356,6 +357,7 @@ def _breaking(bridge: Bridge, method: BoundMethod) -> BridgeError:
 
     broken = BoundMethod(bridge, method._function, method._objects)
     broken.signature  # noqa: B018 - derived from the method itself
+    broken.waits = True
     broken._function = break_down_midway if method.kind == "stream" else break_down
     broken._decode = lambda *_: (bridge, [])  # type: ignore[method-assign]
     host = BridgeHost(RecordingBridge("nothing", at_all=None))

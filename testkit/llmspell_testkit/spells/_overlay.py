@@ -21,6 +21,7 @@ class Stood(BoundMethod):
     def __init__(self, method: BoundMethod) -> None:
         self.__dict__.update(method.__dict__)
         self.method = method
+        self.waits = True
 
 
 class Overlay(BridgeRegistry):

@@ -63,7 +63,7 @@ class Doll(BridgeObject):
         return await ctx.invoke(reply, words) if reply else len(self.heard)
 
     @method
-    async def my_name(self, ctx: CallContext) -> str:
+    def my_name(self, ctx: CallContext) -> str:
         """What it is called."""
         return self.called
 
@@ -119,7 +119,7 @@ class PuppetBridge(Bridge):
         return list(await asyncio.gather(*(ctx.invoke(run) for run in runs)))
 
     @method
-    async def at_most(self, ctx: CallContext, runs: list[ScriptFunction]) -> int:
+    def at_most(self, ctx: CallContext, runs: list[ScriptFunction]) -> int:
         """How many functions there are; none is called."""
         return len(runs)
 
@@ -157,7 +157,7 @@ class PuppetBridge(Bridge):
         return await ctx.invoke(ScriptFunction(number), None)
 
     @method
-    async def doll(self, ctx: CallContext, called: str) -> Doll:
+    def doll(self, ctx: CallContext, called: str) -> Doll:
         """A new doll."""
         self.dolls.append(doll := Doll(called))
         return doll
@@ -184,7 +184,7 @@ class PuppetBridge(Bridge):
         return ctx.object(handle, Doll).called
 
     @method
-    async def story(self, ctx: CallContext, content: str) -> Story:
+    def story(self, ctx: CallContext, content: str) -> Story:
         """A text with fields."""
         return Story(content=content, author="host", tags=["a"])
 
@@ -199,6 +199,6 @@ class PuppetBridge(Bridge):
         return value
 
     @method
-    async def fail(self, ctx: CallContext) -> None:
+    def fail(self, ctx: CallContext) -> None:
         """An error with every field."""
         raise BridgeError("RateLimit", "slow down", retryable=True, retry_after=1.5, field="x")

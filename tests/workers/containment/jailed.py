@@ -227,13 +227,13 @@ def _worker(spawn: Spawn, layers: Layers, plan: Plan) -> None:
     spare = os.dup(plan.writer)
     try:
         contain(plan, layers, spawn.engine)
-        report = self_test(layers)
+        self_test(layers)
     except Exception as error:  # noqa: BLE001
         # Before the descriptors were closed there is the spare one, afterwards the proper one.
         out = OUT_FD if layers.has("fds") or not _is_open(spare) else spare
         _say(out, _refusal(error))
         return
-    _say(OUT_FD, report)
+    _say(OUT_FD, layers.as_dict())
     os.read(IN_FD, 1)
     os.write(OUT_FD, struct.pack("q", spawn.attack()))
 

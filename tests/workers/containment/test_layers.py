@@ -19,8 +19,16 @@ USERS = pytest.mark.parametrize("user", [0, ORDINARY])
 EVERY_LAYER = (
     *("uid", "user_namespace", "mount_namespace", "cgroup_namespace", "uts_namespace"),
     *("ipc_namespace", "pid_namespace", "net_namespace", "ipc_limits", "oom_score"),
-    *("core_filter", "session", "root", "inner_user_namespace", "no_new_namespaces"),
-    *("zygote_limits", "capabilities", "dumpable", "zygote_seccomp", "fds", "signals"),
+    *("core_filter", "session", "zygote_signals", "root", "inner_user_namespace"),
+    *(
+        "no_new_namespaces",
+        "zygote_limits",
+        "capabilities",
+        "dumpable",
+        "zygote_seccomp",
+        "fds",
+        "signals",
+    ),
     *("rlimits", "write_xor_execute", "landlock", "rlimits_closed", "seccomp"),
 )
 _LIBC = ctypes.CDLL(None)

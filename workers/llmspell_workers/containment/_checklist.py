@@ -58,6 +58,7 @@ def jail(layers: Layers) -> None:
     os.umask(_UMASK)
     _host.apply(layers, proc)
     _session.apply(layers)
+    _signals.jail(layers)
     _namespaces.prove_no_network(layers)
     _root.apply(layers)
     _namespaces.enter_inner(layers, proc)
@@ -96,8 +97,8 @@ def contain(plan: Plan, layers: Layers, start_engine: Callable[[], object]) -> N
     _seccomp.apply(plan, layers)
 
 
-def self_test(layers: Layers) -> dict[str, str]:
-    """In the locked worker, before any byte of a script: the layers, once the lock answers.
+def self_test(layers: Layers) -> None:
+    """In the locked worker, before any byte of a script: whether the lock answers.
 
     Raises `LayerMissing` with the layer's name.
     """
@@ -106,4 +107,3 @@ def self_test(layers: Layers) -> dict[str, str]:
             _seccomp.prove()
         except OSError as error:
             raise LayerMissing("seccomp", error.strerror or str(error)) from None
-    return layers.as_dict()

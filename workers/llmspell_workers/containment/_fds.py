@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import itertools
 import os
 import resource
 import stat
@@ -26,7 +27,12 @@ _FREE: Final = OUT_FD + 1
 _POLLNVAL: Final = 0x20
 _LOOK_UP_TO: Final = 256
 """How far to look for open descriptors; close_range(2) has taken all that are higher."""
-_QUESTIONS: Final = b"".join(struct.pack("ihh", fd, 0, 0) for fd in range(_LOOK_UP_TO))
+_QUESTION: Final = struct.Struct("ihh")
+"""struct pollfd: the descriptor, the events that are asked for, and those that there are."""
+_REVENTS: Final = 6
+"""Where the lower byte of those is, which holds POLLNVAL."""
+_IS_OPEN: Final = bytes(not byte & _POLLNVAL for byte in range(256))
+_QUESTIONS: Final = b"".join(_QUESTION.pack(fd, 0, 0) for fd in range(_LOOK_UP_TO))
 _Answers = ctypes.c_char * len(_QUESTIONS)  # here, as it takes longer to make than to use
 
 
@@ -76,5 +82,5 @@ def _open_descriptors() -> set[int]:
     count = min(_LOOK_UP_TO, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     answers = _Answers.from_buffer_copy(_QUESTIONS)
     syscall(_SYS_POLL, answers, count, 0, what="poll")
-    revents = memoryview(answers).cast("B").cast("h")[3 : 4 * count : 4]
-    return {fd for fd, event in enumerate(revents) if not event & _POLLNVAL}
+    revents = answers.raw[_REVENTS : _QUESTION.size * count : _QUESTION.size]
+    return set(itertools.compress(range(count), revents.translate(_IS_OPEN)))

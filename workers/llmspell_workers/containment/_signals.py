@@ -1,4 +1,8 @@
-"""Signals: every disposition back to its default, nothing blocked, and death with the zygote."""
+"""Signals: every disposition back to its default, nothing blocked, and death with the zygote.
+
+The zygote does without handlers, too, so that it sets the sixty dispositions once and every worker
+inherits them.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +28,9 @@ _DEFAULT: Final = bytes(32)
 _MASK_SIZE: Final = 8
 
 
-def apply(layers: Layers) -> None:
-    """Undo what Python and the zygote set. A write to a closed pipe now ends the worker."""
-    layers.require("signals", _reset)
+def jail(layers: Layers) -> None:
+    """Undo what Python and whoever started us set. A write to a closed pipe now ends the process."""
+    layers.require("zygote_signals", _reset)
 
 
 def _reset() -> str:
@@ -35,9 +39,18 @@ def _reset() -> str:
         default_signal(number)
     for number in _OF_GLIBC:
         syscall(_RT_SIGACTION, number, _DEFAULT, None, _MASK_SIZE, what=f"signal {number}")
+    return "default dispositions"
+
+
+def apply(layers: Layers) -> None:
+    """What no fork inherits, and the mask."""
+    layers.require("signals", _unblock)
+
+
+def _unblock() -> str:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     die_with_parent()
-    return "default dispositions, empty mask, killed with the zygote"
+    return "empty mask, killed with the zygote"
 
 
 def die_with_parent() -> None:

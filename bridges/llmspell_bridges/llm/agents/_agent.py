@@ -182,7 +182,7 @@ class Agent(BridgeObject):
         yield End(answer)
 
     @method(effect="read")
-    async def tools(self, ctx: CallContext) -> list[ToolInfo]:  # noqa: ARG002 - all take it
+    def tools(self, ctx: CallContext) -> list[ToolInfo]:  # noqa: ARG002 - all take it
         """The tools that it has, with the JSON Schemas of their arguments."""
         return [tool.info() for tool in self.given]
 

@@ -39,7 +39,7 @@ class ConvertBridge(Bridge):
         self._digits = config.digits
 
     @method(effect="read")
-    async def to(
+    def to(
         self,
         ctx: CallContext,  # noqa: ARG002 - every method gets it; this one asks for no policy
         value: Annotated[float, Meta(description="how many")],
@@ -59,6 +59,6 @@ class ConvertBridge(Bridge):
         raise BridgeError("Validation", message, field="unit")
 
     @method(effect="read")
-    async def units(self, ctx: CallContext) -> list[Unit]:  # noqa: ARG002 - likewise
+    def units(self, ctx: CallContext) -> list[Unit]:  # noqa: ARG002 - likewise
         """Every unit that there is."""
         return [Unit(name, kind) for kind, units in _UNITS.items() for name in units]
