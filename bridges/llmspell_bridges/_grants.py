@@ -10,4 +10,7 @@ def is_granted(method: str, grants: Iterable[str]) -> bool:
 
     A method that makes an object (`llm.agent`) gives the object's methods (`llm.agent.run`).
     """
-    return any(method == grant or method.startswith(f"{grant}.") for grant in grants)
+    for grant in grants:  # noqa: SIM110 - twice as fast as `any`, and asked for each call
+        if method == grant or method.startswith(f"{grant}."):
+            return True
+    return False

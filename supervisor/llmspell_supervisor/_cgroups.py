@@ -15,6 +15,8 @@ import os
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from ._small_file import read_small
+
 _PREFIX: Final = "llmspell-"
 _CONTROLLERS: Final = ("memory", "pids")
 _WORKER_TASKS: Final = 32
@@ -125,8 +127,9 @@ class WorkerGroup:
         """Whether the kernel killed in here because the memory limit was reached."""
         for hierarchy, path in self._paths:
             name = "memory.events" if hierarchy.version == 2 else "memory.oom_control"
-            with contextlib.suppress(OSError), open(f"{path}/{name}") as file:
-                if any(w[0] == "oom_kill" and w[1] != "0" for w in map(str.split, file)):
+            with contextlib.suppress(OSError):
+                counts = map(bytes.split, read_small(f"{path}/{name}").splitlines())
+                if any(w[0] == b"oom_kill" and w[1] != b"0" for w in counts):
                     return True
         return False
 
@@ -134,16 +137,14 @@ class WorkerGroup:
         """Bytes that the worker itself held at most, or None where the host does not count."""
         for hierarchy, path in self._paths:
             name = "memory.peak" if hierarchy.version == 2 else "memory.max_usage_in_bytes"
-            with contextlib.suppress(OSError, ValueError), open(f"{path}/{name}") as file:
-                return int(file.read())
+            with contextlib.suppress(OSError, ValueError):
+                return int(read_small(f"{path}/{name}"))
         return None
 
     def remove(self) -> bool:
         """Remove the groups, which are empty once the worker has gone; whether none is left."""
-        for _, path in self._paths:
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
-        return not any(os.path.exists(path) for _, path in self._paths)
+        left = [path for _, path in self._paths if not _is_removed(path)]
+        return not left
 
 
 class Cgroups:
@@ -241,6 +242,15 @@ def _write(path: str, text: str) -> None:
             os.write(fd, text.encode())
         finally:
             os.close(fd)
+
+
+def _is_removed(path: str) -> bool:
+    """Remove a group; whether there is none any more."""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return True
 
 
 def _remove_stale(base: str) -> None:

@@ -15,6 +15,8 @@ import contextlib
 import os
 import signal
 
+from ._small_file import read_small
+
 
 def first_process(outer: int) -> int | None:
     """Pid 1 of the namespace that the process `outer` has made, as the host numbers it."""
@@ -29,9 +31,8 @@ def children(pid: int, thread: int | None = None) -> list[int]:
     """
     # Without CONFIG_PROC_CHILDREN, or with hidepid, there is no such file.
     hidden = (FileNotFoundError, PermissionError, ProcessLookupError)
-    path = f"/proc/{pid}/task/{thread or pid}/children"
-    with contextlib.suppress(*hidden), open(path) as file:
-        return [int(word) for word in file.read().split()]
+    with contextlib.suppress(*hidden):
+        return list(map(int, read_small(f"/proc/{pid}/task/{thread or pid}/children").split()))
     return []
 
 

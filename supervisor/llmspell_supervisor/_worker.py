@@ -11,6 +11,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final
 
+from ._small_file import read_small
+
 if TYPE_CHECKING:
     from llmspell_protocol import control
 
@@ -132,11 +134,8 @@ def _pid_of(pidfd: int) -> int:
 
 def _read_pid(pidfd: int) -> int:
     """As the kernel shows it, -1 when the process has been reaped. Raises `OSError`."""
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        for line in file:
-            if line.startswith("Pid:"):
-                return int(line.split()[1])
-    return -1
+    _, _, pid = read_small(f"/proc/self/fdinfo/{pidfd}").partition(b"\nPid:")
+    return int(pid.partition(b"\n")[0]) if pid else -1
 
 
 def _is_readable(pidfd: int) -> bool:

@@ -76,8 +76,11 @@ def _starting(plan: Plan) -> dict[int, tuple[int, int]]:
 def _set(wanted: dict[int, tuple[int, int]]) -> str:
     # prlimit and not setrlimit: it also takes the numbers that Python has no name for.
     for limit, (soft, hard) in wanted.items():
-        allowed = _at_most(resource.prlimit(0, limit)[1], hard)
-        resource.prlimit(0, limit, (_at_most(allowed, soft), allowed))
+        present = resource.prlimit(0, limit)
+        allowed = _at_most(present[1], hard)
+        lower = (_at_most(allowed, soft), allowed)
+        if present != lower:  # what the zygote has set is inherited
+            resource.prlimit(0, limit, lower)
     _read_back(wanted)
     return f"{len(wanted)} limits, read back"
 
