@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 from typing import Any, NoReturn
 
 import pytest
@@ -25,6 +26,16 @@ def test_a_descriptor_is_seen_whatever_its_number(number: int) -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_as_many_are_asked_about_as_the_soft_limit_lets_poll_take() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert hard >= fds._LOOK_UP_TO
+    resource.setrlimit(resource.RLIMIT_NOFILE, (fds._LOOK_UP_TO - 1, hard))
+    try:
+        assert 0 <= min(fds._open_descriptors()) < fds._LOOK_UP_TO - 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_pipe_ends_without_a_place_are_told_in_the_kernel_s_words(

@@ -52,6 +52,9 @@ def test_exactly_the_two_pipe_ends_are_open(user: int) -> None:
         folder = f"/proc/{worker.pid}/fd"
         found = {name: os.readlink(f"{folder}/{name}")[:5] for name in os.listdir(folder)}
         assert found == {"3": "pipe:", "4": "pipe:"}
+        for name in found:  # nor would another program that it began have them
+            flags = Path(f"/proc/{worker.pid}/fdinfo/{name}").read_text().partition("flags:")[2]
+            assert int(flags.split()[0], 8) & os.O_CLOEXEC
 
 
 @USERS
