@@ -99,7 +99,7 @@ class _Large(Bridge):
     name: ClassVar[str] = "large"
 
     @method
-    async def text(self, ctx: CallContext) -> str:  # noqa: ARG002 - every method has it
+    def text(self, ctx: CallContext) -> str:  # noqa: ARG002 - every method has it
         """Four megabytes."""
         return "x" * _BIG
 
