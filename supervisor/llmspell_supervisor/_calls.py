@@ -149,7 +149,9 @@ class Calls:
         if method is None or method.waits or self._heard is not None:
             state.task = asyncio.create_task(serving)
         else:
+            began = time.thread_time()
             state.task = _started(serving)
+            self._channel.excuse(time.thread_time() - began)
 
     def credit(self, call: int) -> None:
         """The script has read chunks of a stream: there may be room for more."""

@@ -182,6 +182,10 @@ class Channel:
             self.close()
             self._on_end(cause)
 
+    def excuse(self, seconds: float) -> None:
+        """What `on_message` spent on a bridge's work does not count as the worker's talking."""
+        self._share.excuse(seconds)
+
     def is_unread(self) -> bool:
         """Whether the worker has read nothing of what was written; ask before the pipe is closed."""
         import fcntl  # only for a worker that went

@@ -58,6 +58,10 @@ class Turn:
         self._turns.note(self)
         self._began = time.thread_time()
 
+    def excuse(self, seconds: float) -> None:
+        """That much processor time since `begin` was the host's own doing, and is not counted."""
+        self._began += seconds
+
     def over(self) -> bool:
         """Whether what the channel did since `begin` has used up its slice."""
         now, used = time.monotonic(), time.thread_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, ClassVar
@@ -33,6 +34,7 @@ from llmspell_protocol import (
     unpack,
 )
 from llmspell_supervisor import Policy, RunReport
+from llmspell_supervisor._turns import SLICE, Turns
 from tests.supervisor.scripted import Peer, ScriptedZygote, new_run, until
 
 NULL = Raw(pack(None))
@@ -373,6 +375,42 @@ def test_a_plain_function_is_served_without_a_task_and_what_it_sets_is_its_own()
 
     replies = answers(call(1, "text", 1), call(2, "text", 2), kind=Plain)
     assert [unpack(r.value) for r in replies] == ["None ", "None "]
+
+
+def test_the_work_of_a_plain_function_is_not_the_worker_s_talking() -> None:
+    class Busy(Notes):
+        @method
+        def length(self, ctx: CallContext, text: str) -> int:
+            """The length, after ten slices of what a channel may use."""
+            end = time.thread_time() + 10 * SLICE
+            while time.thread_time() < end:
+                pass
+            return len(text)
+
+    class Watched(Turns):
+        asked = 0
+
+        def others(self, channel: object) -> bool:
+            """Asked where a channel has used up its slice."""
+            self.asked += 1
+            return False
+
+    turns = Watched()
+
+    async def script(peer: Peer) -> None:
+        await peer.begin()
+        for number in (1, 2, 3):
+            peer.send(call(number, "length", "abc"))
+            assert await peer.receive() == Reply(number, Raw(pack(3)))
+        peer.send(Result(NULL))
+
+    async def once() -> RunReport:
+        subject = new_run(registry=BridgeRegistry([Busy()]))
+        subject.turns = turns
+        return await subject.execute(ScriptedZygote(script))  # type: ignore[arg-type]
+
+    assert asyncio.run(once()).verdict == "ok"
+    assert turns.asked == 0
 
 
 def test_an_answer_that_is_being_written_holds_no_other_call_back_and_stays_whole() -> None:
