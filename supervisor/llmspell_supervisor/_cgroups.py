@@ -20,7 +20,7 @@ from ._small_file import read_small
 _PREFIX: Final = "llmspell-"
 _CONTROLLERS: Final = ("memory", "pids")
 _WORKER_TASKS: Final = 32
-"""Processes and threads in a worker's group: SpiderMonkey's helpers are at most 8 on 2 cores and
+"""Processes and threads in a worker's group: SpiderMonkey's helpers, with a JIT, are at most 8 and
 seccomp stops any new one, so this only bounds what happens before lock-down."""
 _SHORTAGE: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO, errno.EAGAIN}

@@ -25,6 +25,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ._self_hosted import SelfHosted
+from ._threads import extra_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,8 @@ class NativeCore:
         self._on_rejection = _Track(self._reject)
         self._on_exhaustion = _Note(self._exhaust)
         self.self_hosted = SelfHosted(self._core, self._mozjs)
+        self.extra_threads = extra_threads(self._mozjs, f"{folder}/{mozjs}")
+        """Whether the engine may start threads; None where that cannot be said."""
 
     def _bind(self) -> None:
         function = self._function
@@ -121,11 +124,13 @@ class NativeCore:
         return found
 
     def start(self, *, heap: int, jit: bool) -> None:
-        """Begin the engine; it starts threads. Raises `RuntimeError` if it is not as expected."""
+        """Begin the engine. Raises `RuntimeError` if it is not as expected."""
         ours = (self._on_job, self._on_rejection, self._on_exhaustion)
         _seal(*ours, *self.self_hosted.callbacks)
         if not jit:
             self._disable_jit()  # only before the engine's initialisation
+            if self.extra_threads is not None:
+                self.extra_threads.value = False
         name = f"{_PACKAGE}.{_PACKAGE}"
         spec = importlib.machinery.ModuleSpec(name, None, origin=self._path)
         module = _imp.create_dynamic(spec)

@@ -137,8 +137,8 @@ class JavaScriptEngine:
                     newfstatat="Date and Intl ask for files of time zones; UTC it is",
                     openat="Date and Intl look for files of time zones; UTC it is",
                 ),
-                # A helper thread that was started before the lock may first run after it. What
-                # glibc then does for it must not kill the worker, and may fail. (rseq(2) may not;
+                # With a JIT there are helper threads. One that was started before the lock may
+                # first run after it. What glibc then does for it must not kill the worker, and may fail. (rseq(2) may not;
                 # the zygote's environment has glibc leave it out.)
                 *denied(
                     _ENOSYS,
@@ -150,7 +150,7 @@ class JavaScriptEngine:
         )
 
     def start(self, options: EngineOptions) -> None:
-        """Begin SpiderMonkey and its threads, and take out what no spell shall find."""
+        """Begin SpiderMonkey, with a JIT also its threads, and take out what no spell shall find."""
         self._core.start(heap=options.heap, jit=options.jit)
         self._prelude = self._core.evaluate(self._source, PRELUDE)
         self._parser = self._trial()[0]
