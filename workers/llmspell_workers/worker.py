@@ -23,7 +23,7 @@ from llmspell_protocol import (
 
 from ._session import READ_SIZE, Session
 from .containment import IN_FD, OUT_FD, Plan, contain, self_test
-from .engines import EngineOptions, ScriptFailure
+from .engines import EngineOptions, ScriptFailure, is_exhausted
 
 if TYPE_CHECKING:
     from llmspell_protocol.control import WorkerOptions
@@ -36,6 +36,10 @@ _OUR_CAPS = Caps(worker_frame=1 << 30, host_frame=1 << 30, in_flight=1 << 16, cr
 
 _connection = Connection(Role.WORKER, _OUR_CAPS)
 """Of the process, whose only session it is. Made by the zygote, since each worker has a copy."""
+
+_NO_MEMORY = Failure("memory", ErrorInfo("Script", "out of memory"))
+_OUT_OF_MEMORY = bytes(Connection(Role.WORKER, _OUR_CAPS).send(_NO_MEMORY))
+"""Its frame, made while there is memory: a spell whose objects fill the process leaves none."""
 
 _MAX_REASON = 500
 """Characters of an exception's text that are told to the host."""
@@ -92,7 +96,15 @@ def _serve(engine: ScriptEngine, options: WorkerOptions, plan: Plan, layers: Lay
     _write(_connection.send(ready))
     start = _await_start(_connection)
     session = Session(_connection, IN_FD, OUT_FD, start)
-    _write(_connection.send(_outcome(engine, start, session)))
+    _write(_last_word(engine, start, session))
+
+
+def _last_word(engine: ScriptEngine, start: Start, session: Session) -> bytes | bytearray:
+    """The frame that ends the session; there is one even when no memory is left to make it."""
+    try:
+        return _connection.send(_outcome(engine, start, session))
+    except MemoryError:
+        return _OUT_OF_MEMORY
 
 
 def _tell(frame: bytearray, plan: Plan, layers: Layers) -> None:
@@ -126,8 +138,10 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     except ScriptFailure as failure:
         return Failure(failure.cause, failure.error, failure.line, failure.column, failure.stack)
     except MemoryError:
-        return Failure("memory", ErrorInfo("Script", "out of memory"))
+        return _NO_MEMORY
     except Exception as error:  # noqa: BLE001 - a bug of the engine: told, not hidden in a status
+        if is_exhausted():
+            return _NO_MEMORY
         text = f"{type(error).__name__}: {error}"[:_MAX_REASON]
         return Failure("error", ErrorInfo("Internal", text))
     if value != NULL and len(value) > start.limits.max_result:
@@ -136,7 +150,7 @@ def _outcome(engine: ScriptEngine, start: Start, session: Session) -> Result | F
     return Result(Raw(value))
 
 
-def _write(frame: bytearray, fd: int = OUT_FD) -> None:
-    view = memoryview(frame)
-    while view:
-        view = view[os.write(fd, view) :]
+def _write(frame: bytes | bytearray, fd: int = OUT_FD) -> None:
+    written = os.write(fd, frame)  # all of it, usually, and nothing is made for it
+    while written < len(frame):
+        written += os.write(fd, memoryview(frame)[written:])

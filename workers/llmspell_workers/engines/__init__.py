@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Final, cast
 
-from ._interface import EngineOptions, ScriptEngine, ScriptFailure
+from ._interface import EngineOptions, ScriptEngine, ScriptFailure, is_exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,4 +37,11 @@ def load_engine(name: str) -> ScriptEngine:
     return cast("Callable[[], ScriptEngine]", make)()
 
 
-__all__ = ["GROUP", "EngineOptions", "ScriptEngine", "ScriptFailure", "load_engine"]
+__all__ = [
+    "GROUP",
+    "EngineOptions",
+    "ScriptEngine",
+    "ScriptFailure",
+    "is_exhausted",
+    "load_engine",
+]

@@ -15,7 +15,7 @@ New engines come in by the entry-point group `llmspell.engines`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from msgspec import Struct
 
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 
     from .._session import Session
     from ..containment import SyscallPolicy
+
+
+_SPARE: Final = 1 << 20
+"""Bytes that a process has whose memory has not run out."""
+
+
+def is_exhausted() -> bool:
+    """Whether memory has run out. Code in C that found none does not always say so, but fails otherwise."""
+    try:
+        bytes(_SPARE)
+    except MemoryError:
+        return True
+    return False
 
 
 class EngineOptions(Struct, frozen=True):

@@ -17,7 +17,7 @@ import msgspec
 from llmspell_protocol import NULL, Chunk, ErrorInfo, Fault, Invoke, pack
 
 from ...library import HostError, call_library
-from .._interface import ScriptFailure
+from .._interface import ScriptFailure, is_exhausted
 from ._failure import MEMORY, OUT_OF_MEMORY, error_of, failure_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Host:
         except MemoryError:  # the process's limit came before the spell's
             return _NO_ROOM
         except Exception as error:  # noqa: BLE001 - a bug of ours; a spell gets no Python object
+            if is_exhausted():
+                return _NO_ROOM
             info = ErrorInfo("Internal", f"the worker failed: {type(error).__name__}")
             answer = _FAULT + msgspec.msgpack.encode(info)
         return answer if self._fits(len(answer)) else _NO_ROOM
