@@ -8,6 +8,7 @@ import resource
 from typing import Any
 
 import pytest
+from lupa.lua54 import LuaRuntime  # type: ignore[import-untyped]
 from msgspec import Raw
 
 from llmspell_protocol import (
@@ -23,6 +24,7 @@ from llmspell_protocol import (
 )
 from llmspell_workers import worker
 from llmspell_workers.engines import is_exhausted
+from llmspell_workers.engines._lua import _host
 
 LIMITS = WorkerLimits(heap=1, max_request=1, max_result=100, max_in_flight=1)
 START = Start("execute", "x", "return 1", Raw(pack({})), {}, {}, LIMITS)
@@ -115,3 +117,21 @@ def test_memory_has_run_out_where_there_is_none_to_be_had() -> None:
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("exhausted", [True, False])
+def test_lua_is_told_that_there_is_no_room_where_code_in_c_did_not_say_why_it_failed(
+    exhausted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> bytes:
+        raise SystemError("returned NULL without setting an exception")
+
+    monkeypatch.setattr(_host, "is_exhausted", lambda: exhausted)
+    host = _host.Host(LuaRuntime(max_memory=1 << 24), START, None)
+    host._operations[b"library"] = fail
+    answer = host.cross(b"library", b"json.encode", b"")
+    if exhausted:
+        assert answer == _host._NO_ROOM
+    else:
+        assert isinstance(answer, bytes)
+        assert b"the worker failed: SystemError" in answer

@@ -138,8 +138,8 @@ class JavaScriptEngine:
                     openat="Date and Intl look for files of time zones; UTC it is",
                 ),
                 # With a JIT there are helper threads. One that was started before the lock may
-                # first run after it. What glibc then does for it must not kill the worker, and may fail. (rseq(2) may not;
-                # the zygote's environment has glibc leave it out.)
+                # first run after it. What glibc then does for it must not kill the worker, and
+                # may fail. (rseq(2) may not; the zygote's environment has glibc leave it out.)
                 *denied(
                     _ENOSYS,
                     set_robust_list="glibc registers its list of mutexes; none is robust",

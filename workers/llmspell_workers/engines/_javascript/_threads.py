@@ -1,7 +1,7 @@
 """SpiderMonkey in one thread.
 
-Helper threads collect garbage and compile beside a script. With a spell for each processor they gain
-nothing; without them a worker starts and ends sooner, and native code in it finds one thread. What
+Helper threads collect garbage and compile beside a script. Without a JIT they make no spell quicker that
+was measured; without them a warm run takes a tenth less, and native code finds one thread. What
 SpiderMonkey's shell calls `--no-threads` is a variable that its library does not export, but names in
 its table of symbols. A build without such a table keeps its threads; the walls hold those as well.
 """
